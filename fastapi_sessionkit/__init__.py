@@ -1,0 +1,95 @@
+"""Typed sessions and route protection for FastAPI, as dependencies."""
+
+from fastapi_sessionkit._cookie import CookieSettings
+from fastapi_sessionkit._redirects import login_redirect_target
+from fastapi_sessionkit.backends import CookieBackend, SessionBackend, StoreBackend
+from fastapi_sessionkit.dependencies import (
+    get_session,
+    get_session_info,
+    has_all_permissions,
+    has_any_permission,
+    has_permission,
+    has_role,
+    has_role_permission,
+    is_authenticated,
+    require,
+    require_any_permission,
+    require_fresh,
+    require_permission,
+    require_role,
+    require_session,
+)
+from fastapi_sessionkit.errors import (
+    ConfigurationError,
+    Forbidden,
+    NotAuthenticated,
+    SessionKitError,
+    SessionTooLarge,
+    StoreUnavailable,
+)
+from fastapi_sessionkit.guard import Decision, RouterGuard
+from fastapi_sessionkit.kit import SessionKit
+from fastapi_sessionkit.mutation import clear_session, regenerate_session, set_session, update_session
+from fastapi_sessionkit.requirements import (
+    Access,
+    Requirement,
+    any_permission,
+    custom,
+    fresh,
+    permission,
+    role,
+    signed_in,
+)
+from fastapi_sessionkit.rules import Rule
+from fastapi_sessionkit.session import Session, SessionInfo
+from fastapi_sessionkit.stores.base import SessionRecord, SessionStore
+from fastapi_sessionkit.stores.memory import MemoryStore
+
+__all__ = [
+    "Access",
+    "ConfigurationError",
+    "CookieBackend",
+    "CookieSettings",
+    "Decision",
+    "Forbidden",
+    "MemoryStore",
+    "NotAuthenticated",
+    "Requirement",
+    "RouterGuard",
+    "Rule",
+    "Session",
+    "SessionBackend",
+    "SessionInfo",
+    "SessionKit",
+    "SessionKitError",
+    "SessionRecord",
+    "SessionStore",
+    "SessionTooLarge",
+    "StoreBackend",
+    "StoreUnavailable",
+    "any_permission",
+    "clear_session",
+    "custom",
+    "fresh",
+    "get_session",
+    "get_session_info",
+    "has_all_permissions",
+    "has_any_permission",
+    "has_permission",
+    "has_role",
+    "has_role_permission",
+    "is_authenticated",
+    "login_redirect_target",
+    "permission",
+    "regenerate_session",
+    "require",
+    "require_any_permission",
+    "require_fresh",
+    "require_permission",
+    "require_role",
+    "require_session",
+    "role",
+    "set_session",
+    "signed_in",
+    "update_session",
+]

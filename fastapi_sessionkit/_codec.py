@@ -1,0 +1,120 @@
+"""From the application's model to the bytes of a record and back, and what changed between the two."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ValidationError
+
+M = TypeVar("M", bound=BaseModel)
+
+_ATOMS = (str, int, float, bool, bytes, type(None), datetime, date, time, timedelta, Decimal, UUID, Enum)
+_MEMORABLE = 8_192  # bytes: with the number of entries this bounds the memory
+
+
+class SessionCodec(Generic[M]):
+    """Dumps and loads one model; remembers, bounded, what recent records loaded to.
+
+    A session whose values can't change is shared between requests. Any other is made anew for each, so that a change
+    in place is seen by the request that made it and by no other.
+    """
+
+    def __init__(self, model: type[M], remembered: int = 1_024) -> None:
+        self.model = model
+        self._shareable = bool(model.model_config.get("frozen")) and not model.__private_attributes__
+        self._remember = lru_cache(maxsize=remembered)(self._load_shared)
+
+    def dump(self, session: M) -> bytes:
+        """The session as a JSON object.
+
+        Raises:
+            pydantic_core.PydanticSerializationError: when a value is not of its field's type, or nothing JSON can hold.
+        """
+        return session.model_dump_json(round_trip=True, by_alias=False, warnings="error").encode()
+
+    def load(self, data: bytes) -> M:
+        """The session of a record.
+
+        Raises:
+            pydantic.ValidationError: when the data does not fit the model.
+        """
+        shared = self._remember(data) if len(data) <= _MEMORABLE else None
+        return self._load(data) if shared is None else shared
+
+    def patched(self, session: M, changes: Mapping[str, Any]) -> M:
+        """The session with some fields changed, validated as a whole.
+
+        Raises:
+            pydantic.ValidationError: when it would not fit the model.
+        """
+        return self._validate({**_fields(session), **changes})
+
+    def check_patch(self, changes: Mapping[str, Any]) -> None:
+        """Validate the changed fields alone, for a session that is not loaded yet.
+
+        Raises:
+            pydantic.ValidationError: when one of them does not fit its field.
+        """
+        try:
+            self._validate(changes)
+        except ValidationError as error:
+            if any(detail["loc"] and detail["loc"][0] in changes for detail in error.errors()):
+                raise
+
+    def merged(self, data: bytes, patch: Mapping[str, Any]) -> bytes:
+        """The record's data with a patch of JSON values laid over it, validated as a whole."""
+        return self.dump(self._load(json.dumps({**json.loads(data), **patch}).encode()))
+
+    def patch(self, session: M, names: Iterable[str]) -> dict[str, Any]:
+        """The named fields as JSON values."""
+        dumped = json.loads(self.dump(session))
+        return {name: dumped[name] for name in names if name in dumped}
+
+    def changed_in_place(self, session: M, data: bytes) -> dict[str, Any]:
+        """The fields, as JSON values, that no longer are what ``data`` loads to."""
+        if len(data) <= _MEMORABLE and self._remember(data) is session:
+            return {}
+        before, after = self.dump(self._load(data)), self.dump(session)
+        if before == after:
+            return {}
+        old, new = json.loads(before), json.loads(after)
+        return {name: value for name, value in new.items() if name not in old or old[name] != value}
+
+    def sizes(self, data: bytes, most: int = 3) -> dict[str, int]:
+        """The largest fields and how many bytes of JSON each takes."""
+        sizes = {name: len(json.dumps(value)) for name, value in json.loads(data).items()}
+        return dict(sorted(sizes.items(), key=lambda item: -item[1])[:most])
+
+    def _load(self, data: bytes) -> M:
+        return self.model.model_validate_json(data, by_alias=False, by_name=True)
+
+    def _load_shared(self, data: bytes) -> M | None:
+        session = self._load(data)
+        return session if self._shareable and _is_immutable(session) else None
+
+    def _validate(self, fields: Mapping[str, Any]) -> M:
+        extra = self.model.model_config.get("extra")
+        unknown = [name for name in fields if name not in self.model.model_fields]
+        if unknown and extra not in {"allow", "forbid"}:  # Pydantic would drop them without a word
+            msg = f"{self.model.__name__} has no field {', '.join(map(repr, unknown))}"
+            raise ValueError(msg)
+        return self.model.model_validate(fields, by_alias=False, by_name=True)
+
+
+def _fields(session: BaseModel) -> dict[str, Any]:
+    declared = {name: session.__dict__[name] for name in type(session).model_fields}
+    return {**declared, **(session.__pydantic_extra__ or {})}
+
+
+def _is_immutable(value: object) -> bool:
+    if isinstance(value, BaseModel):
+        frozen = bool(value.model_config.get("frozen")) and not value.__private_attributes__
+        return frozen and all(map(_is_immutable, _fields(value).values()))
+    if isinstance(value, (tuple, frozenset)):
+        return all(map(_is_immutable, value))
+    return isinstance(value, _ATOMS)

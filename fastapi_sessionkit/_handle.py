@@ -1,0 +1,362 @@
+"""One request's session: loaded at most once, marked by the mutation helpers, committed once.
+
+A handle lives in the ASGI scope and dies with its request. No global and no context variable holds a session.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Generic
+
+import anyio
+from pydantic import ValidationError
+from starlette.types import Scope
+
+from fastapi_sessionkit._codec import M, SessionCodec
+from fastapi_sessionkit._cookie import LIMIT, SessionCookie
+from fastapi_sessionkit._origin import SAFE_METHODS, OriginPolicy
+from fastapi_sessionkit.backends import Loaded, SessionBackend
+from fastapi_sessionkit.errors import Forbidden, NotAuthenticated, SessionKitError, SessionTooLarge, StoreUnavailable
+from fastapi_sessionkit.requirements import Access, Subject
+from fastapi_sessionkit.session import SessionInfo
+from fastapi_sessionkit.stores.base import SessionRecord
+
+logger = logging.getLogger(__name__)
+
+SCOPE_KEY = "fastapi_sessionkit"
+"""Where the scope keeps the innermost handle; ``outer`` leads to the others."""
+
+_PRIVILEGES = ("user_id", "role", "roles", "permissions")
+_UNREAD = object()
+
+
+class Action(Enum):
+    """What the commit will do to the session itself; changes of fields are kept beside it."""
+
+    KEEP = "keep"
+    ROTATE = "rotate"
+    SIGN_IN = "sign in"
+    SIGN_OUT = "sign out"
+
+
+@dataclass(frozen=True, slots=True)
+class Services(Generic[M]):
+    """What a handle needs of its kit. Lifetimes are in seconds."""
+
+    kit: object
+    codec: SessionCodec[M]
+    backend: SessionBackend
+    cookie: SessionCookie
+    origins: OriginPolicy
+    access: Access
+    clock: Callable[[], float]
+    idle_timeout: float
+    absolute_timeout: float
+    rotation_grace: float
+
+
+class SessionHandle(Generic[M]):
+    """The session of one request, for one kit."""
+
+    __slots__ = (
+        "_action", "_changes", "_fetched", "_lock", "_original", "_patch", "_session", "_token", "_ttl",
+        "app", "asked", "closed", "hide_body", "loaded", "outer", "scope", "services",
+    )  # fmt: skip
+
+    def __init__(self, services: Services[M], scope: Scope, app: object, outer: "SessionHandle[Any] | None") -> None:
+        self.services = services
+        self.scope = scope
+        self.app = app
+        self.outer = outer
+        self.asked = False
+        self.closed = False
+        self.hide_body = False
+        self.loaded: Loaded | None = None
+        self._action = Action.KEEP
+        self._session: M | None = None
+        self._original: M | None = None
+        self._patch: dict[str, Any] = {}
+        self._changes: dict[str, Any] = {}
+        self._fetched = False
+        self._lock: anyio.Lock | None = None
+        self._token: Any = _UNREAD
+        self._ttl = services.idle_timeout
+
+    # Reading
+
+    @property
+    def token(self) -> bytes | None:
+        """The client's token, read from the cookie once."""
+        if self._token is _UNREAD:
+            self._token = self.services.cookie.read(self.scope)
+        token: bytes | None = self._token
+        return token
+
+    @property
+    def signed_in(self) -> bool:
+        """Whether somebody is known to be signed in, as far as this request has asked."""
+        return self._session is not None
+
+    async def load(self) -> M | None:
+        """The session as this request sees it, its own changes included; ``None`` when nobody is signed in.
+
+        Raises:
+            StoreUnavailable: the store can't say.
+        """
+        self.asked = True
+        if not self._fetched:
+            await self._fetch_once()
+        return self._session
+
+    async def subject(self) -> Subject:
+        """Whom to ask requirements of."""
+        session = await self.load()
+        if session is None:
+            return Subject(None, self.services.access)
+        # A sign-in that this very request made is as fresh as can be.
+        age = self.services.clock() - self.loaded.record.authenticated_at if self.loaded else 0.0
+        return Subject(session, self.services.access, age)
+
+    async def info(self) -> SessionInfo | None:
+        """The session's clocks; ``None`` when nobody is signed in."""
+        session = await self.load()
+        if session is None:
+            return None
+        if self.loaded is not None:
+            return SessionInfo.of(self.loaded.record)
+        return SessionInfo.of(self._new_record(session, b"", self._ttl))
+
+    async def _fetch_once(self) -> None:
+        if self._lock is None:
+            self._lock = anyio.Lock(fast_acquire=True)
+        async with self._lock:
+            if not self._fetched:
+                await self._fetch()
+                self._fetched = True
+
+    async def _fetch(self) -> None:
+        if self.token is None:
+            return
+        loaded = await self.services.backend.load(self.token)
+        if loaded is None or not self._is_alive(loaded.record):
+            return
+        session = self._decoded(loaded)
+        if session is None or self._action in {Action.SIGN_IN, Action.SIGN_OUT}:
+            return
+        self.loaded, self._session, self._original = loaded, session, session
+        if self._changes:
+            changes, self._changes = self._changes, {}
+            self._apply(session, changes)
+
+    def _is_alive(self, record: SessionRecord) -> bool:
+        now = self.services.clock()
+        return now < record.expires_at and now < record.created_at + self.services.absolute_timeout
+
+    def _decoded(self, loaded: Loaded) -> M | None:
+        try:
+            return self.services.codec.load(loaded.record.data)
+        except ValidationError as error:
+            details = [f"{'.'.join(map(str, item['loc'])) or 'the whole'}: {item['type']}" for item in error.errors()]
+        logger.warning(
+            "A stored session no longer fits %s (%s): removed", self.services.codec.model.__name__, "; ".join(details)
+        )
+        if not loaded.superseded and self._action is Action.KEEP:
+            self._action = Action.SIGN_OUT
+        return None
+
+    # Marking
+
+    def sign_in(self, session: M, ttl: float | None) -> None:
+        """Mark a sign-in: a new id, and the end of the session there was."""
+        self._require_open("set_session")
+        model = self.services.codec.model
+        if not isinstance(session, model):
+            msg = f"set_session takes a {model.__name__}, the model of this SessionKit, not a {type(session).__name__}"
+            raise TypeError(msg)
+        if self.scope.get("method") not in SAFE_METHODS and not self.services.origins.allows(self.scope):
+            raise Forbidden(
+                "Cross-origin sign-in refused. An identity provider that posts back belongs in "
+                "SessionKit(trusted_origins=[...])"
+            )
+        data = self.services.codec.dump(session)
+        self.services.codec.load(data)  # what can't be read back must not be saved
+        ttl = self.services.idle_timeout if ttl is None else ttl
+        self._require_room(self._new_record(session, data, ttl))
+        self._start_over(Action.SIGN_IN, session)
+        self._ttl = ttl
+
+    def update(self, changes: dict[str, Any]) -> None:
+        """Mark a patch of named fields."""
+        self._require_open("update_session")
+        if self._session is not None:
+            self._apply(self._session, changes)
+        elif self._fetched or self.token is None or self._action is Action.SIGN_OUT:
+            raise NotAuthenticated
+        else:  # not loaded yet, and only an await could: the commit will
+            self.services.codec.check_patch(changes)
+            self._changes.update(changes)
+
+    def sign_out(self) -> None:
+        """Mark the end of the session."""
+        self._require_open("clear_session")
+        self._start_over(Action.SIGN_OUT, None)
+
+    def rotate(self) -> None:
+        """Mark a move to a new id."""
+        self._require_open("regenerate_session")
+        if self._action is Action.SIGN_OUT or (self._session is None and (self._fetched or self.token is None)):
+            raise NotAuthenticated
+        if self._action is Action.KEEP:
+            self._action = Action.ROTATE
+
+    def _start_over(self, action: Action, session: M | None) -> None:
+        self._action, self._session, self._fetched = action, session, True
+        self.loaded, self._original, self._patch, self._changes = None, None, {}, {}
+
+    def _apply(self, session: M, changes: dict[str, Any]) -> None:
+        codec = self.services.codec
+        changed = codec.patched(session, changes)
+        if self._action is Action.SIGN_IN:
+            self._require_room(self._new_record(changed, codec.dump(changed), self._ttl))
+        elif self.loaded is not None:
+            patch = {**self._patch, **codec.patch(changed, changes)}
+            self._require_room(replace(self.loaded.record, data=codec.dump(changed)))
+            self._patch = patch
+            if self._action is Action.KEEP and _privileges(changed) != _privileges(session):
+                self._action = Action.ROTATE
+        self._session = changed
+
+    def _require_open(self, helper: str) -> None:
+        self.asked = True
+        if self.closed:
+            msg = f"{helper} came too late: the response has started, so the session can't change any more. Call it before the response is returned."
+            raise SessionKitError(msg)
+
+    def _require_room(self, record: SessionRecord) -> None:
+        overflow = self.services.backend.overflow(record)
+        if overflow > 0:
+            raise SessionTooLarge(LIMIT + overflow, LIMIT, self.services.codec.sizes(record.data))
+
+    # Committing
+
+    async def commit(self) -> bytes | None:
+        """Save what was marked; gives the ``Set-Cookie`` value that the response needs.
+
+        Cancelling it leaves the old state or the new one: what is being written is written to the end.
+
+        Raises:
+            StoreUnavailable: nothing that anybody was told of was saved.
+            NotAuthenticated: a session that was changed unseen turned out to be nobody's.
+            SessionTooLarge: the session outgrew the cookie.
+        """
+        if self._changes or (self._action is Action.ROTATE and not self._fetched):
+            await self._load_unseen()
+        self._notice_changes_in_place()
+        if self._action is Action.KEEP and not self._patch and not self._is_touch_due():
+            return None
+        cookie = None
+        with anyio.CancelScope(shield=True):
+            cookie = await self._save()
+        return cookie
+
+    async def _save(self) -> bytes | None:
+        if self._action is Action.SIGN_IN and self._session is not None:
+            return await self._save_sign_in(self._session)
+        if self._action is Action.SIGN_OUT or self.loaded is None:
+            return await self._save_sign_out()
+        if self._action is Action.ROTATE or self._patch:
+            return await self._save_change(self.loaded)
+        return await self._save_touch(self.loaded)
+
+    async def _load_unseen(self) -> None:
+        await self.load()
+        if self.loaded is None:
+            raise NotAuthenticated
+
+    def _notice_changes_in_place(self) -> None:
+        """Add to the patch what changed inside a value of the session that was handed out first, or of today's."""
+        if self.loaded is None or self._original is None or self._session is None:
+            return
+        noticed, data = {}, self.loaded.record.data
+        for session in (self._original, self._session):
+            noticed.update(self.services.codec.changed_in_place(session, data))
+        if self._action is Action.KEEP and not noticed.keys().isdisjoint(_PRIVILEGES):
+            self._action = Action.ROTATE
+        self._patch.update(noticed)
+
+    def _is_touch_due(self) -> bool:
+        if self.loaded is None or self.loaded.superseded:
+            return False
+        record = self.loaded.record
+        return self.services.clock() - record.last_seen_at >= self._idle_lifetime(record) / 10
+
+    async def _save_sign_in(self, session: M) -> bytes:
+        services = self.services
+        record = self._new_record(session, services.codec.dump(session), self._ttl)
+        self._require_room(record)
+        token = await services.backend.create(record)
+        if self.token is not None:
+            await services.backend.delete(self.token)
+        return services.cookie.write(token, self._lifetime(record), self.scope)
+
+    async def _save_sign_out(self) -> bytes:
+        if self.token is not None:
+            await self.services.backend.delete(self.token)
+        return self.services.cookie.remove()
+
+    async def _save_change(self, loaded: Loaded) -> bytes | None:
+        backend, superseded = self.services.backend, loaded.superseded
+        if self._action is Action.ROTATE:
+            written = await backend.rotate(loaded, self._changed, grace=self.services.rotation_grace)
+        else:
+            written = await backend.update(loaded, self._changed)
+        if written is None:
+            logger.warning("A change came after its session had ended: dropped")
+            return None if superseded else self.services.cookie.remove()
+        return None if superseded else self._cookie(written.token, written.record)
+
+    async def _save_touch(self, loaded: Loaded) -> bytes | None:
+        record, now = loaded.record, self.services.clock()
+        try:
+            token = await self.services.backend.touch(loaded, last_seen_at=now, expires_at=self._extended(record, now))
+        except StoreUnavailable:  # logged where it happened; nobody was told that this was saved
+            return None
+        return self._cookie(token, record)
+
+    def _cookie(self, token: str | None, record: SessionRecord) -> bytes | None:
+        return None if token is None else self.services.cookie.write(token, self._lifetime(record), self.scope)
+
+    def _changed(self, record: SessionRecord) -> SessionRecord:
+        data, now = self.services.codec.merged(record.data, self._patch), self.services.clock()
+        user_id = _user_id(self.services.codec.load(data))
+        changed = replace(record, data=data, user_id=user_id, last_seen_at=now, expires_at=self._extended(record, now))
+        self._require_room(changed)
+        return changed
+
+    def _new_record(self, session: M, data: bytes, ttl: float) -> SessionRecord:
+        now = self.services.clock()
+        expires_at = now + min(ttl, self.services.absolute_timeout)
+        return SessionRecord(data, _user_id(session), 1, now, now, now, expires_at)
+
+    def _lifetime(self, record: SessionRecord) -> float:
+        return record.created_at + self.services.absolute_timeout - self.services.clock()
+
+    def _extended(self, record: SessionRecord, now: float) -> float:
+        ends = record.created_at + self.services.absolute_timeout
+        return max(record.expires_at, min(now + self._idle_lifetime(record), ends))
+
+    def _idle_lifetime(self, record: SessionRecord) -> float:
+        """The session's own: what lay between its last use and its expiry, unless the absolute lifetime cut it off."""
+        if record.expires_at > record.created_at + self.services.absolute_timeout - 1:
+            return self.services.idle_timeout
+        return record.expires_at - record.last_seen_at
+
+
+def _user_id(session: object) -> str | None:
+    user_id = getattr(session, "user_id", None)
+    return user_id if isinstance(user_id, str) else None
+
+
+def _privileges(session: object) -> tuple[object, ...]:
+    return tuple(getattr(session, name, None) for name in _PRIVILEGES)

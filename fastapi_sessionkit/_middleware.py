@@ -1,0 +1,184 @@
+"""The pure ASGI layer: attach the handle, gate, and commit once, just before the response's first byte."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import HTTPException
+from starlette.applications import Starlette
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fastapi_sessionkit._cookie import mark_private, set_cookie
+from fastapi_sessionkit._handle import SCOPE_KEY, Services, SessionHandle
+from fastapi_sessionkit._origin import SAFE_METHODS
+from fastapi_sessionkit.errors import Forbidden
+from fastapi_sessionkit.guard import RouterGuard
+
+
+_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
+
+
+class ResponseReplaced(OSError):
+    """Raised from ``send`` when the commit failed and another response went out instead.
+
+    An ``OSError``, because that is what a server raises when nobody listens any more: whatever produces the response
+    stops, and no background task runs for what was not saved.
+    """
+
+
+class SessionMiddleware:
+    """The innermost middleware of an application that has a kit."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        services: Services[Any],
+        guard: RouterGuard | None,
+        check_origin: bool,
+        host: Starlette,
+        on_startup: Callable[[], None],
+    ) -> None:
+        self.app = app
+        self.services = services
+        self.guard = guard
+        self.check_origin = check_origin
+        self.host = host
+        self.on_startup: Callable[[], None] | None = on_startup
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or pass the lifespan on."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, self._watched(send))
+            return
+        if self.on_startup is not None:
+            self._started()
+        outer: SessionHandle[Any] | None = scope.get(SCOPE_KEY)
+        handle = _found(outer, self.services.kit)
+        if handle is not None:  # the same kit on an application around this one: one handle a request
+            await self._serve(handle, scope, receive, send)
+            return
+        handle = scope[SCOPE_KEY] = SessionHandle(self.services, scope, self.host, outer)
+        exchange = _Exchange(handle, self._respond, scope, receive, send)
+        try:
+            await self._serve(handle, scope, receive, exchange.send)
+        except Exception:
+            if not exchange.replaced:
+                raise
+        finally:
+            if outer is not None:
+                scope[SCOPE_KEY] = outer
+
+    async def _serve(self, handle: SessionHandle[Any], scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            if self.check_origin and scope.get("method") not in SAFE_METHODS:
+                self._refuse_cross_origin(handle, scope)
+            if self.guard is not None:
+                await self.guard.enforce(handle, scope)
+        except HTTPException as refusal:
+            await self._respond(refusal, scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _refuse_cross_origin(self, handle: SessionHandle[Any], scope: Scope) -> None:
+        if handle.token is not None and not self.services.origins.allows(scope):
+            handle.asked = True
+            raise Forbidden("Cross-origin request refused")
+
+    async def _respond(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with an error as if the application had raised it: its exception handlers see it."""
+
+        async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+            raise error
+
+        send = _closing(send) if _needs_close(scope) else send
+        await ExceptionMiddleware(failing, handlers=_handlers(self.host))(scope, receive, send)
+
+    def _watched(self, send: Send) -> Send:
+        async def send_watched(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                self._started()
+            await send(message)
+            if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
+                await self.services.backend.aclose()
+
+        return send_watched
+
+    def _started(self) -> None:
+        on_startup, self.on_startup = self.on_startup, None
+        if on_startup is not None:
+            on_startup()
+
+
+class _Exchange:
+    """One request's way out: the first message of the response waits for the commit."""
+
+    __slots__ = ("_handle", "_receive", "_respond", "_scope", "_send", "replaced")
+
+    def __init__(
+        self, handle: SessionHandle[Any], respond: Callable[..., Any], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self._handle = handle
+        self._respond = respond
+        self._scope, self._receive, self._send = scope, receive, send
+        self.replaced = False
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on, after the commit if it is the first."""
+        handle = self._handle
+        if self.replaced:
+            raise ResponseReplaced
+        if not handle.closed and message["type"] in _STARTS:
+            await self._start(message)
+        elif handle.hide_body:
+            message = {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
+        await self._send(message)
+
+    async def _start(self, message: Message) -> None:
+        handle, cookie = self._handle, None
+        if handle.asked and message.get("status", 200) < 500:
+            try:
+                cookie = await handle.commit()
+            except Exception as error:
+                await self._replace(error)
+        handle.closed = True
+        if handle.hide_body:
+            message["headers"] = [item for item in message.get("headers", ()) if item[0].lower() != b"content-length"]
+        if handle.asked and message["type"] != "websocket.close":
+            headers = message["headers"] = list(message.get("headers", ()))
+            if cookie is not None:
+                set_cookie(headers, cookie)
+            mark_private(headers, signed_in=handle.signed_in)
+
+    async def _replace(self, error: Exception) -> None:
+        """Send what the failed commit is answered with; raises in any case."""
+        self._handle.closed = True
+        await self._respond(error, self._scope, self._receive, self._send)  # raises what has no handler
+        self.replaced = True
+        raise ResponseReplaced from error
+
+
+def _found(handle: SessionHandle[Any] | None, kit: object) -> SessionHandle[Any] | None:
+    while handle is not None and handle.services.kit is not kit:
+        handle = handle.outer
+    return handle
+
+
+def _handlers(host: Starlette) -> Mapping[Any, Any]:
+    return {key: handler for key, handler in host.exception_handlers.items() if key not in {500, Exception}}
+
+
+def _needs_close(scope: Scope) -> bool:
+    return scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {})
+
+
+def _closing(send: Send) -> Send:
+    """For a server that can't answer a handshake with a response: refuse it (RFC 6455, close code 1008)."""
+
+    async def send_closing(message: Message) -> None:
+        if message["type"] == "websocket.http.response.start":
+            await send({"type": "websocket.close", "code": 1008})
+        elif message["type"] != "websocket.http.response.body":
+            await send(message)
+
+    return send_closing

@@ -1,0 +1,404 @@
+"""Backends: from the client's token to a record and back.
+
+``CookieBackend`` is stateless: the signed token is the record. ``StoreBackend`` keeps records in a ``SessionStore``:
+its token is a signed random id. Both meet ``SessionBackend``.
+"""
+
+import base64
+import hashlib
+import logging
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Protocol, TypeVar, runtime_checkable
+
+from itsdangerous import BadData, BadSignature, Signer
+from itsdangerous.encoding import base64_decode, base64_encode
+
+from fastapi_sessionkit.errors import ConfigurationError, StoreUnavailable
+from fastapi_sessionkit.stores.base import SessionRecord, SessionStore
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Change = Callable[[SessionRecord], SessionRecord]
+"""Gives the record that shall stand instead. May be called again, on what is there by then."""
+
+CLOCK_SKEW = 10.0
+"""Seconds that the clocks of two servers may differ."""
+
+_REMEMBERED = 1_024  # tokens, each at most a cookie long
+_NOWHERE = "0" * 64
+_ATTEMPTS = 100
+_HOPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class BackendContext:
+    """What a kit gives to its backend.
+
+    Attributes:
+        secret_keys: the first signs, all verify.
+        salt: names the kit and the cookie, so that no token passes for another's.
+        clock: Unix seconds.
+        new_id: makes an id of 43 URL-safe characters, 256 random bits.
+        cookie_size: bytes that a token takes as a cookie, name included.
+        cookie_limit: bytes that a cookie may take.
+    """
+
+    secret_keys: tuple[str, ...]
+    salt: str
+    clock: Callable[[], float]
+    new_id: Callable[[], str]
+    cookie_size: Callable[[str], int]
+    cookie_limit: int
+
+    def signer(self, purpose: str) -> Signer:
+        """HMAC-SHA256 under a key derived for this purpose."""
+        newest_last = self.secret_keys[::-1]
+        salt = f"{self.salt}.{purpose}"
+        return Signer(newest_last, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a token led to.
+
+    Attributes:
+        record: the live record.
+        key: where the backend keeps it; empty where the token is the record.
+        superseded: the token was rotated away and is in its grace: its bearer is served, and gets no cookie.
+    """
+
+    record: SessionRecord
+    key: str = ""
+    superseded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was saved, and the token that the client must have from now on; ``None``: the one it has."""
+
+    record: SessionRecord
+    token: str | None = None
+
+
+@runtime_checkable
+class SessionBackend(Protocol):
+    """Turns the client's token into a record and back. One instance belongs to one kit.
+
+    Tokens come as raw bytes from the client: anything may be in them. A token that is unknown, expired, tampered with
+    or made up is an answer, ``None``; never adopted, never an error. ``StoreUnavailable`` is raised only when the
+    world is broken.
+    """
+
+    def bind(self, context: BackendContext) -> None:
+        """Called once by the kit, before anything else. ``ConfigurationError`` when bound already."""
+        ...
+
+    def overflow(self, record: SessionRecord) -> int:
+        """How many bytes over the limit a record would be; at most zero when it can be kept. Writes nothing."""
+        ...
+
+    async def load(self, token: bytes) -> Loaded | None:
+        """The live record behind a token."""
+        ...
+
+    async def create(self, record: SessionRecord) -> str:
+        """Keep a new record under a new token, and give the token."""
+        ...
+
+    async def update(self, loaded: Loaded, change: Change) -> Written | None:
+        """Change a record where it is. ``None`` when it is gone: nothing is written, it never comes back."""
+        ...
+
+    async def rotate(self, loaded: Loaded, change: Change, *, grace: float) -> Written | None:
+        """Change a record and move it to a new token; the old one still serves for ``grace`` seconds."""
+        ...
+
+    async def touch(self, loaded: Loaded, *, last_seen_at: float, expires_at: float) -> str | None:
+        """Note that the session was used; gives the token to send where the token carries the time."""
+        ...
+
+    async def delete(self, token: bytes) -> None:
+        """End the session behind a token, wherever it has moved to meanwhile."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections; a later call opens them again."""
+        ...
+
+
+class CookieBackend:
+    """The cookie is the session: signed, stateless, nothing to run.
+
+    What it can't do, because nothing is kept on the server: end a session before it expires (a copied cookie works
+    after sign-out), list or revoke sessions, or merge changes of two requests at once (the last cookie wins). For
+    these use ``StoreBackend``.
+
+    The client can read the content unless ``encrypt`` is true: AES-256-GCM, needs the extra ``encryption``.
+    """
+
+    def __init__(self, *, encrypt: bool = False) -> None:
+        self._encrypt = encrypt
+        self._context: BackendContext | None = None
+
+    def bind(self, context: BackendContext) -> None:
+        """Take the kit's keys."""
+        _bind_once(self, self._context)
+        self._context, self._clock = context, context.clock
+        self._seal, unseal = _encryption(context) if self._encrypt else _signing(context)
+        self._unseal = lru_cache(maxsize=_REMEMBERED)(lambda token: _unpacked(unseal(token)))
+
+    def overflow(self, record: SessionRecord) -> int:
+        """The bytes over the cookie's limit."""
+        context = _bound(self._context)
+        return context.cookie_size(self._seal(_packed(record))) - context.cookie_limit
+
+    async def load(self, token: bytes) -> Loaded | None:
+        """The record in the token, when it is authentic and alive."""
+        try:
+            record = self._unseal(token)
+        except (BadData, ValueError):
+            return None
+        now = self._clock()
+        return Loaded(record) if now < record.expires_at and record.last_seen_at <= now + CLOCK_SKEW else None
+
+    async def create(self, record: SessionRecord) -> str:
+        """The record as a token."""
+        return self._seal(_packed(record))
+
+    async def update(self, loaded: Loaded, change: Change) -> Written | None:
+        """The changed record as a token."""
+        record = change(loaded.record)
+        return Written(record, self._seal(_packed(record)))
+
+    async def rotate(self, loaded: Loaded, change: Change, *, grace: float) -> Written | None:  # noqa: ARG002
+        """The changed record as a token; the old one stays valid until it expires."""
+        return await self.update(loaded, change)
+
+    async def touch(self, loaded: Loaded, *, last_seen_at: float, expires_at: float) -> str | None:
+        """The record with its new times as a token."""
+        return self._seal(_packed(replace(loaded.record, last_seen_at=last_seen_at, expires_at=expires_at)))
+
+    async def delete(self, token: bytes) -> None:
+        """Nothing is kept, so there is nothing to end."""
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+class StoreBackend:
+    """Sessions kept in a ``SessionStore``; the client holds a signed random id.
+
+    Sessions end when they are ended, changes by requests at the same time all win, and the content never leaves the
+    server. One read is one round trip to the store.
+    """
+
+    def __init__(self, store: SessionStore) -> None:
+        if not isinstance(store, SessionStore):
+            msg = f"StoreBackend takes a SessionStore such as MemoryStore(), not {store!r}"
+            raise ConfigurationError(msg)
+        self.store = store
+        self._context: BackendContext | None = None
+
+    def bind(self, context: BackendContext) -> None:
+        """Take the kit's keys; give its clock to a store that has none of its own."""
+        _bind_once(self, self._context)
+        self._context, self._new_id, self._clock = context, context.new_id, context.clock
+        self._signer = context.signer("id")
+        self._key_of = lru_cache(maxsize=_REMEMBERED)(self._verified_key)
+        if getattr(self.store, "clock", context) is None:
+            self.store.clock = context.clock  # type: ignore[attr-defined]
+
+    def overflow(self, record: SessionRecord) -> int:  # noqa: ARG002
+        """The cookie holds an id only."""
+        return 0
+
+    async def load(self, token: bytes) -> Loaded | None:
+        """The record behind a signed id; behind a rotated one, what it moved to."""
+        key = self._key(token)
+        return None if key is None else await self._find(key)
+
+    async def create(self, record: SessionRecord) -> str:
+        """Keep the record under a new id."""
+        return (await self._create(record))[1]
+
+    async def update(self, loaded: Loaded, change: Change) -> Written | None:
+        """Compare-and-set until it holds, on whatever is there by then."""
+        found: Loaded | None = loaded
+        for _ in range(_ATTEMPTS):
+            if found is None:
+                return None
+            changed = replace(change(found.record), version=found.record.version + 1)
+            if await self._ask(self.store.replace(found.key, changed, version=found.record.version)):
+                return Written(changed)
+            found = await self._find(found.key)
+        raise _contended()
+
+    async def rotate(self, loaded: Loaded, change: Change, *, grace: float) -> Written | None:
+        """Write the new record, then turn the old one into a pointer to it by compare-and-set.
+
+        Of two rotations at once one wins; the other one's change is merged into the winner's record, and its client
+        keeps the cookie that the winner sent.
+        """
+        found: Loaded | None = loaded
+        for _ in range(_ATTEMPTS):
+            if found is None or found.superseded:
+                return None if found is None else await self.update(found, change)
+            moved = replace(change(found.record), version=1)
+            key, token = await self._create(moved)
+            if await self._point(found, key, self._clock() + grace):
+                return Written(moved, token)
+            await self._ask(self.store.delete(key))
+            found = await self._find(found.key)
+        raise _contended()
+
+    async def touch(self, loaded: Loaded, *, last_seen_at: float, expires_at: float) -> str | None:
+        """Move the record's times; the cookie stays."""
+        await self._ask(self.store.touch(loaded.key, last_seen_at=last_seen_at, expires_at=expires_at))
+        return None
+
+    async def delete(self, token: bytes) -> None:
+        """End the session: by compare-and-set, so that a rotation at the same moment can't carry it over."""
+        found = await self.load(token)
+        for _ in range(_ATTEMPTS):
+            if found is None:
+                return
+            if await self._point(found, _NOWHERE, found.record.expires_at):
+                await self._ask(self.store.delete(found.key))
+                return
+            found = await self._find(found.key)
+        raise _contended()
+
+    async def aclose(self) -> None:
+        """Close the store."""
+        await self.store.aclose()
+
+    async def _create(self, record: SessionRecord) -> tuple[str, str]:
+        new_id = self._new_id()
+        key = _hashed(new_id)
+        if not await self._ask(self.store.create(key, record)):
+            msg = "The id source gave an id that exists already: ids must be 256 random bits"
+            raise RuntimeError(msg)
+        return key, self._signer.sign(new_id).decode()
+
+    async def _find(self, key: str) -> Loaded | None:
+        for hops in range(_HOPS):
+            record = await self._ask(self.store.get(key))
+            if record is None:
+                return None
+            if record.successor is None:
+                return Loaded(record, key, superseded=hops > 0)
+            key = record.successor
+        return None
+
+    async def _point(self, found: Loaded, successor: str, until: float) -> bool:
+        """Turn a record into a pointer, unless it changed meanwhile."""
+        record = found.record
+        expires_at = min(until, record.expires_at)
+        pointer = replace(record, data=b"{}", version=record.version + 1, expires_at=expires_at, successor=successor)
+        return await self._ask(self.store.replace(found.key, pointer, version=record.version))
+
+    def _key(self, token: bytes) -> str | None:
+        try:
+            return self._key_of(token)
+        except BadSignature:
+            return None
+
+    def _verified_key(self, token: bytes) -> str:
+        return _hashed(self._signer.unsign(token).decode())
+
+    async def _ask(self, answer: Awaitable[T]) -> T:
+        try:
+            return await answer
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            # The text of a driver's error may hold keys and values; an OSError's says where the engine was looked for.
+            logger.error("Session store failed: %s", error if isinstance(error, OSError) else type(error).__name__)  # noqa: TRY400
+            raise StoreUnavailable from error
+
+
+def _hashed(session_id: str) -> str:
+    return hashlib.sha256(session_id.encode()).hexdigest()
+
+
+def new_session_id() -> str:
+    """256 random bits as 43 URL-safe characters (OWASP Session Management asks for 64 bits of entropy at least)."""
+    return secrets.token_urlsafe(32)
+
+
+def _contended() -> StoreUnavailable:
+    logger.error("A session changed %d times while one change was being saved", _ATTEMPTS)
+    return StoreUnavailable()
+
+
+def _bind_once(backend: object, context: BackendContext | None) -> None:
+    if context is not None:
+        msg = f"This {type(backend).__name__} belongs to another SessionKit already: give each kit one of its own"
+        raise ConfigurationError(msg)
+
+
+def _bound(context: BackendContext | None) -> BackendContext:
+    if context is None:
+        msg = "A backend works once it is given to a SessionKit: SessionKit(..., backend=backend)"
+        raise ConfigurationError(msg)
+    return context
+
+
+def _packed(record: SessionRecord) -> bytes:
+    """Times in milliseconds, the later three counted from the first, then the data."""
+    start = round(record.created_at * 1_000)
+    later = (record.authenticated_at, record.last_seen_at, record.expires_at)
+    times = ",".join(str(round(time * 1_000) - start) for time in later)
+    return f"{start},{times},{record.version}|".encode() + record.data
+
+
+def _unpacked(payload: bytes) -> SessionRecord:
+    head, _, data = payload.partition(b"|")
+    start, authenticated, seen, expires, version = map(int, head.split(b","))
+    at, since, last, until = ((start + offset) / 1_000 for offset in (0, authenticated, seen, expires))
+    return SessionRecord(data, None, version, at, since, last, until)
+
+
+Seal = Callable[[bytes], str]
+Unseal = Callable[[bytes], bytes]
+
+
+def _signing(context: BackendContext) -> tuple[Seal, Unseal]:
+    signer = context.signer("session")
+    return (
+        lambda payload: signer.sign(base64_encode(payload)).decode(),
+        lambda token: base64_decode(signer.unsign(token)),
+    )
+
+
+def _encryption(context: BackendContext) -> tuple[Seal, Unseal]:
+    try:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    except ImportError as error:
+        msg = "CookieBackend(encrypt=True) needs the extra: pip install 'fastapi-sessionkit[encryption]'"
+        raise ConfigurationError(msg) from error
+    salt = context.salt.encode()
+    signer = context.signer("encrypted-session")
+    ciphers = [AESGCM(signer.derive_key(key)) for key in context.secret_keys]
+
+    def seal(payload: bytes) -> str:
+        nonce = os.urandom(12)
+        return base64.urlsafe_b64encode(nonce + ciphers[0].encrypt(nonce, payload, salt)).rstrip(b"=").decode()
+
+    def unseal(token: bytes) -> bytes:
+        sealed = base64_decode(token)
+        for cipher in ciphers:
+            try:
+                return cipher.decrypt(sealed[:12], sealed[12:], salt)
+            except InvalidTag:
+                continue
+        msg = "No key opens this token"
+        raise BadData(msg)
+
+    return seal, unseal

@@ -1,0 +1,154 @@
+"""Dependencies: the session and what it must be, for ``Depends``.
+
+Each is one flat ``async`` dependency on ``HTTPConnection``, so that it serves HTTP and WebSocket routes, never takes a
+thread, and costs one node. All of them together load the session once a request.
+"""
+
+from typing import Any, Generic, TypeVar
+
+from starlette.requests import HTTPConnection
+
+from fastapi_sessionkit._durations import Duration
+from fastapi_sessionkit._handle import SessionHandle
+from fastapi_sessionkit._lookup import handle_of
+from fastapi_sessionkit.errors import ConfigurationError, Forbidden, NotAuthenticated
+from fastapi_sessionkit.requirements import Requirement, any_permission, fresh, permission, role
+from fastapi_sessionkit.session import SessionInfo
+
+M = TypeVar("M")
+
+
+async def get_session(connection: HTTPConnection) -> Any:
+    """The session, or ``None`` when nobody is signed in."""
+    return await handle_of(connection.scope, "get_session").load()
+
+
+async def require_session(connection: HTTPConnection) -> Any:
+    """The session; raises ``NotAuthenticated`` (401) when nobody is signed in."""
+    session = await handle_of(connection.scope, "require_session").load()
+    if session is None:
+        raise NotAuthenticated
+    return session
+
+
+async def get_session_info(connection: HTTPConnection) -> SessionInfo | None:
+    """When the session was made, last used and will end; ``None`` when nobody is signed in."""
+    return await handle_of(connection.scope, "get_session_info").info()
+
+
+async def is_authenticated(connection: HTTPConnection) -> bool:
+    """Whether somebody is signed in."""
+    return await handle_of(connection.scope, "is_authenticated").load() is not None
+
+
+class _Asks(Generic[M]):
+    """A dependency that asks a requirement. Equal to any other that asks the same of the same kit."""
+
+    __slots__ = ("_hash", "_name", "kit", "requirement")
+
+    def __init__(self, requirement: Requirement, kit: object | None = None, name: str = "") -> None:
+        self.requirement = requirement
+        self.kit = kit
+        self._name = name
+        self._hash = hash((type(self), requirement, kit))
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.kit is self.kit and other.requirement == self.requirement
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.requirement}>"
+
+    def _handle(self, connection: HTTPConnection) -> SessionHandle[Any]:
+        return handle_of(connection.scope, self._name, self.kit)
+
+
+class Required(_Asks[M]):
+    """A dependency that gives the session when it fulfils the requirement, and otherwise raises 401 or 403."""
+
+    __slots__ = ()
+
+    async def __call__(self, connection: HTTPConnection) -> M:
+        """The session.
+
+        Raises:
+            NotAuthenticated: 401, nobody is signed in.
+            Forbidden: 403, somebody is and does not fulfil the requirement.
+        """
+        subject = await self._handle(connection).subject()
+        if await self.requirement.refusal(subject) is None:
+            session: M = subject.session
+            return session
+        if subject.session is None:
+            raise NotAuthenticated
+        raise Forbidden(f"Requires {self.requirement}")
+
+
+class Asked(_Asks[bool]):
+    """A dependency that says whether the session fulfils the requirement."""
+
+    __slots__ = ()
+
+    async def __call__(self, connection: HTTPConnection) -> bool:
+        """Whether it does; ``False`` when nobody is signed in."""
+        return await self.requirement.refusal(await self._handle(connection).subject()) is None
+
+
+def require(requirement: Requirement) -> Required[Any]:
+    """The session, when it fulfils a requirement; otherwise 401 or 403."""
+    return Required(checked_requirement(requirement), name="require")
+
+
+def require_role(*any_of: str) -> Required[Any]:
+    """The session, when it has one of these roles; otherwise 401 or 403."""
+    return Required(role(*any_of), name="require_role")
+
+
+def require_permission(*all_of: str) -> Required[Any]:
+    """The session, when it has all of these permissions; otherwise 401 or 403."""
+    return Required(permission(*all_of), name="require_permission")
+
+
+def require_any_permission(*any_of: str) -> Required[Any]:
+    """The session, when it has one of these permissions; otherwise 401 or 403."""
+    return Required(any_permission(*any_of), name="require_any_permission")
+
+
+def require_fresh(max_age: Duration) -> Required[Any]:
+    """The session, when its user signed in at most ``max_age`` ago (``timedelta`` or seconds); otherwise 401 or 403."""
+    return Required(fresh(max_age), name="require_fresh")
+
+
+def has_role(role_name: str) -> Asked:
+    """Whether the session has this role."""
+    return Asked(role(role_name), name="has_role")
+
+
+def has_permission(permission_name: str) -> Asked:
+    """Whether the session has this permission."""
+    return Asked(permission(permission_name), name="has_permission")
+
+
+def has_all_permissions(*all_of: str) -> Asked:
+    """Whether the session has all of these permissions."""
+    return Asked(permission(*all_of), name="has_all_permissions")
+
+
+def has_any_permission(*any_of: str) -> Asked:
+    """Whether the session has one of these permissions."""
+    return Asked(any_permission(*any_of), name="has_any_permission")
+
+
+def has_role_permission(role_name: str, permission_name: str) -> Asked:
+    """Whether the session has both the role and the permission."""
+    return Asked(role(role_name) & permission(permission_name), name="has_role_permission")
+
+
+def checked_requirement(requirement: Requirement) -> Requirement:
+    """The requirement, or ``ConfigurationError`` for what is none."""
+    if not isinstance(requirement, Requirement):
+        msg = f"require() takes a requirement such as role('admin') or custom(fn), not {requirement!r}"
+        raise ConfigurationError(msg)
+    return requirement

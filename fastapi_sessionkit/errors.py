@@ -1,0 +1,70 @@
+"""Every error of the library, by who can mend it.
+
+::
+
+    SessionKitError
+    ├── ConfigurationError      (ValueError)      the developer: raised at construction, install or startup
+    ├── SessionTooLarge                           the developer: the session outgrew the cookie
+    ├── NotAuthenticated        (HTTPException)   the client: 401, nobody is signed in
+    ├── Forbidden               (HTTPException)   the client: 403, signed in and still not allowed
+    └── StoreUnavailable        (HTTPException)   the world: 503, the storage engine did not answer
+"""
+
+from collections.abc import Mapping
+
+from fastapi import HTTPException
+
+
+class SessionKitError(Exception):
+    """The root of every error that this library raises."""
+
+
+class ConfigurationError(SessionKitError, ValueError):
+    """The kit, a rule or a setting can't work as written. The message says what to write instead."""
+
+
+class SessionTooLarge(SessionKitError):
+    """The cookie that would hold this session is over the limit, so it is not sent and nothing is saved.
+
+    Browsers drop a cookie whose name and value together exceed 4,096 bytes (RFC 6265bis, section 5.7).
+
+    Attributes:
+        size: bytes the cookie's name and value would take together.
+        limit: bytes allowed.
+        fields: the session's largest fields and the bytes each takes as JSON, largest first.
+    """
+
+    def __init__(self, size: int, limit: int, fields: Mapping[str, int]) -> None:
+        largest = ", ".join(f"{name} ({length:,} bytes)" for name, length in fields.items())
+        super().__init__(
+            f"The session cookie would take {size:,} bytes and browsers keep {limit:,}. Largest fields: {largest}. "
+            "Keep less in the session, or keep it on the server: SessionKit(backend=StoreBackend(store))."
+        )
+        self.size = size
+        self.limit = limit
+        self.fields = dict(fields)
+
+
+class NotAuthenticated(SessionKitError, HTTPException):
+    """401: nobody is signed in (RFC 9110, section 15.5.2)."""
+
+    def __init__(self, detail: str = "Not authenticated", headers: Mapping[str, str] | None = None) -> None:
+        # The Cookie scheme of draft-broyer-http-cookie-auth: RFC 9110 asks for a challenge, browsers ignore this one.
+        HTTPException.__init__(self, 401, detail, {"WWW-Authenticate": "Cookie", **(headers or {})})
+
+
+class Forbidden(SessionKitError, HTTPException):
+    """403: the request is understood and refused (RFC 9110, section 15.5.4)."""
+
+    def __init__(self, detail: str = "Forbidden", headers: Mapping[str, str] | None = None) -> None:
+        HTTPException.__init__(self, 403, detail, dict(headers) if headers else None)
+
+
+class StoreUnavailable(SessionKitError, HTTPException):
+    """503: the storage engine failed or did not answer in time; the cause is chained.
+
+    Never answered as "nobody is signed in": an outage must not look like a logout.
+    """
+
+    def __init__(self, detail: str = "Session storage is unavailable") -> None:
+        HTTPException.__init__(self, 503, detail, {"Cache-Control": "no-store"})

@@ -1,0 +1,228 @@
+"""The router guard: which rule decides about a request, and what it decides."""
+
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any
+
+from fastapi import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+from fastapi_sessionkit._denial import Denial, denied, is_navigation, is_preflight, redirect
+from fastapi_sessionkit._handle import SessionHandle
+from fastapi_sessionkit._lookup import handle_of
+from fastapi_sessionkit._patterns import Pattern, PatternIndex
+from fastapi_sessionkit._redirects import checked_target
+from fastapi_sessionkit.errors import ConfigurationError
+from fastapi_sessionkit.requirements import NOBODY, Access, Requirement, Subject, signed_in
+from fastapi_sessionkit.rules import Rule
+
+logger = logging.getLogger(__name__)
+
+# What parts of the stack could read differently: refusing is safe, normalising is not.
+_AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u2028\u2029\ufffd\ud800-\udfff]|//|/\.{1,2}(?:/|\Z)|\A(?!/)")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a path and a method require, whoever asks: ``requirement`` is ``None`` where everybody may pass."""
+
+    rule: Rule | None
+    requirement: Requirement | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a guard says about one request.
+
+    Attributes:
+        allowed: whether the request may pass.
+        rule: the rule that decided; ``None`` when none matched.
+        reason: why, in words that hold no value of the session.
+        requirement: what was required; ``None`` where everybody may pass.
+        signed_in: whether somebody is signed in; ``None`` when that did not matter.
+    """
+
+    allowed: bool
+    rule: Rule | None
+    reason: str
+    requirement: Requirement | None = None
+    signed_in: bool | None = None
+
+
+class RouterGuard:
+    """Protects paths by rules, of which the first that matches path and method decides.
+
+    Use it for the whole application, ``kit.install(app, guard=guard)``, or as a dependency of a router,
+    ``APIRouter(dependencies=[Depends(guard)])``. Immutable; everything is checked when it is made.
+
+    Args:
+        protect: the rules, in order.
+        login_path: where a browser goes to sign in. Open under global protection; never redirects to itself.
+        home_path: where a signed-in browser goes that asks for the login page under global protection.
+        global_protect: what no rule is about needs somebody signed in; otherwise it is open.
+        exclude: patterns that stay open under global protection.
+        debug: log each decision at DEBUG with rule, reason and the session's shape, never its values.
+
+    Raises:
+        ConfigurationError: for anything that can't be enforced as written.
+    """
+
+    def __init__(
+        self,
+        protect: Iterable[Rule] = (),
+        *,
+        login_path: str | None = None,
+        home_path: str = "/",
+        global_protect: bool = False,
+        exclude: Iterable[str] = (),
+        debug: bool = False,
+    ) -> None:
+        self.rules = tuple(protect)
+        if not all(isinstance(rule, Rule) for rule in self.rules):
+            msg = f'RouterGuard(protect=...) takes Rules: protect=[Rule("/admin/**", role="admin")], not {protect!r}'
+            raise ConfigurationError(msg)
+        if isinstance(exclude, str):
+            msg = f"RouterGuard(exclude=...) takes a list of patterns: exclude=[{exclude!r}]"
+            raise ConfigurationError(msg)
+        self.exclude = tuple(map(Pattern, exclude))
+        if self.exclude and not global_protect:
+            msg = "RouterGuard(exclude=...) says what stays open under global protection: add global_protect=True"
+            raise ConfigurationError(msg)
+        self.login_path = None if login_path is None else checked_target(login_path, "RouterGuard(login_path=...)")
+        self.home_path = checked_target(home_path, "RouterGuard(home_path=...)")
+        self.global_protect = global_protect
+        self.debug = debug
+        self._login = None if login_path is None else _page(login_path, "login_path")
+        self._home = _page(home_path.partition("#")[0].partition("?")[0], "home_path")
+        self._index = PatternIndex((rule.path, rule) for rule in self.rules)
+        self.open_patterns = self.exclude if self._login is None else (self._login, *self.exclude)
+        self._open = PatternIndex((pattern, pattern) for pattern in self.open_patterns)
+
+    async def decide(
+        self, method: str, path: str, session: Any, *, access: Access = Access(), age: float | None = None
+    ) -> Decision:
+        """What the guard says about a request.
+
+        Args:
+            method: the HTTP method; GET for a WebSocket handshake.
+            path: the path as the router sees it: decoded, without ``root_path``.
+            session: the session, or ``None`` when nobody is signed in.
+            access: how to read the session; a kit gives its own.
+            age: seconds since the user signed in, for ``fresh``.
+        """
+        return await self.judge(self.select(method, path), Subject(session, access, age))
+
+    def select(self, method: str, path: str) -> Selection:
+        """What a path and a method require, before anybody's session is looked at."""
+        method = method.upper()
+        rule = self._index.find(path, lambda rule: rule.covers_method(method))
+        if rule is not None:
+            return Selection(rule, rule.requirement, "public" if rule.public else "")
+        if not self.global_protect:
+            return Selection(None, None, "no rule matches")
+        if self._open.find(path, lambda _: True) is not None:
+            return Selection(None, None, "the login page" if self.is_login(path) else "excluded from global protection")
+        return Selection(None, signed_in, "global protection")
+
+    async def judge(self, selection: Selection, subject: Subject) -> Decision:
+        """Hold somebody against what is required."""
+        rule, requirement = selection.rule, selection.requirement
+        if requirement is None:
+            return Decision(True, rule, selection.reason)
+        somebody = subject.session is not None
+        reason = await _refusal(rule, requirement, subject)
+        return Decision(reason is None, rule, reason or f"fulfils {requirement}", requirement, somebody)
+
+    def is_login(self, path: str) -> bool:
+        """Whether a path is the login page."""
+        return self._login is not None and self._login.matches(path)
+
+    async def enforce(self, handle: SessionHandle[Any], scope: Scope) -> None:
+        """Let the request pass, or raise what it is answered with. Loads the session only where it matters.
+
+        Raises:
+            NotAuthenticated: 401; with ``HX-Redirect`` for HTMX.
+            Forbidden: 403.
+            HTTPException: 302 or 303 for a browser that is sent elsewhere; 400 for an ambiguous path.
+            StoreUnavailable: 503.
+        """
+        if _AMBIGUOUS.search(scope["path"]):
+            raise HTTPException(400, "Ambiguous path")
+        path, method = route_path(scope), scope.get("method", "GET")
+        selection = self.select(method, path)
+        if selection.requirement is not None:
+            decision = await self.judge(selection, await handle.subject())
+        else:
+            decision = Decision(True, selection.rule, selection.reason)
+        if self.debug:
+            _log(decision, method, path, await handle.load() if decision.signed_in else None)
+        if not decision.allowed and is_preflight(scope):
+            handle.hide_body = True  # the browser sends no cookies with it, and reads nothing but headers
+        elif not decision.allowed:
+            raise denied(self._denial(decision), scope)
+        if self.global_protect and method == "GET" and self.is_login(path) and is_navigation(scope):
+            await self._send_home(handle, scope, path)
+
+    async def __call__(self, connection: HTTPConnection) -> None:
+        """The guard as a dependency; the same decision as on the application."""
+        handle = handle_of(connection.scope, "Depends(RouterGuard(...))")
+        await self.enforce(handle, connection.scope)
+
+    async def _send_home(self, handle: SessionHandle[Any], scope: Scope, path: str) -> None:
+        if not self._home.matches(path) and await handle.load() is not None:
+            raise redirect(scope, self.home_path)
+
+    def _denial(self, decision: Decision) -> Denial:
+        target = None if decision.rule is None else decision.rule.redirect_to
+        return Denial(bool(decision.signed_in), str(decision.requirement), target, self.login_path)
+
+
+def _page(path: str, name: str) -> Pattern:
+    if "*" in path:
+        msg = f"RouterGuard({name}=...) is one page, not a pattern: {path!r}"
+        raise ConfigurationError(msg)
+    return Pattern(path)
+
+
+async def _refusal(rule: Rule | None, requirement: Requirement, subject: Subject) -> str | None:
+    check = subject.access.check
+    if check is None or rule is None:
+        return await requirement.refusal(subject)
+    try:
+        answer = check(rule, subject.session)
+        allowed = await answer if isawaitable(answer) else answer
+    except Exception:
+        logger.exception("Access(check=...) raised for %s, so it denies", rule)
+        return "the access check raised"
+    return None if allowed else NOBODY if subject.session is None else "the access check said no"
+
+
+def route_path(scope: Scope) -> str:
+    """The path as the router sees it: ``root_path`` taken off at a segment boundary, as Starlette does."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(root):
+        if path == root:
+            return "/"
+        if path[len(root)] == "/":
+            return path[len(root) :]
+    return path
+
+
+def _log(decision: Decision, method: str, path: str, session: Any) -> None:
+    verdict = "allowed" if decision.allowed else "denied"
+    rule = "no rule" if decision.rule is None else f"rule {decision.rule}"
+    logger.debug("%s %r: %s by %s (%s), session %s", method, path, verdict, rule, decision.reason, _shape(session))
+
+
+def _shape(session: Any) -> str:
+    """The session's model and which of its fields hold something."""
+    if session is None:
+        return "not asked or nobody"
+    fields = [name for name in type(session).model_fields if getattr(session, name, None)]
+    return f"{type(session).__name__}({', '.join(fields)})"

@@ -1,0 +1,284 @@
+"""``SessionKit``: the settings in one place, wired together and put on an application."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any, Generic
+
+from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
+from typing_extensions import TypeVar
+
+from fastapi_sessionkit import mutation
+from fastapi_sessionkit._codec import SessionCodec
+from fastapi_sessionkit._cookie import LIMIT, CookieSettings, SessionCookie
+from fastapi_sessionkit._denial import Redirected, redirect_response
+from fastapi_sessionkit._durations import Duration, in_seconds
+from fastapi_sessionkit._handle import Services
+from fastapi_sessionkit._lookup import handle_of
+from fastapi_sessionkit._middleware import SessionMiddleware
+from fastapi_sessionkit._origin import OriginPolicy
+from fastapi_sessionkit.backends import (
+    BackendContext,
+    CookieBackend,
+    SessionBackend,
+    StoreBackend,
+    new_session_id,
+)
+from fastapi_sessionkit.dependencies import Asked, Required, checked_requirement
+from fastapi_sessionkit.errors import ConfigurationError, NotAuthenticated
+from fastapi_sessionkit.guard import RouterGuard
+from fastapi_sessionkit.openapi import document, report
+from fastapi_sessionkit.requirements import Access, Requirement, any_permission, fresh, permission, role
+from fastapi_sessionkit.session import Session, SessionInfo
+from fastapi_sessionkit.stores.base import SessionStore
+
+M = TypeVar("M", bound=BaseModel, default=Session)
+
+ENVIRONMENT = "SESSIONKIT_SECRET_KEY"
+_SHORTEST = 32
+_HOW_TO = """Make one with: python -c "import secrets; print(secrets.token_urlsafe(48))" """.strip()
+
+
+class SessionKit(Generic[M]):
+    """Sessions for one application: construct it once, next to the application, and ``install`` it.
+
+    Everything is checked here; what can't work is a ``ConfigurationError`` now, not at the first request.
+
+    Args:
+        model: the Pydantic model of a session; ``Session`` or a subclass, or any other with ``Access`` hooks.
+        secret_key: at least 32 characters; or a list, of which the first signs and all verify (rotation). By default
+            the environment variable ``SESSIONKIT_SECRET_KEY``.
+        backend: a ``SessionBackend`` or a ``SessionStore``; by default ``CookieBackend()``.
+        cookie: how the cookie is sent.
+        idle_timeout: a session that is not used this long has ended; ``timedelta`` or seconds.
+        absolute_timeout: a session that is this old has ended, however much it is used.
+        rotation_grace: how long a rotated id serves requests under way.
+        access: how to read roles and permissions from the session.
+        trusted_origins: other origins, ``scheme://host[:port]``, whose pages may send unsafe requests with the cookie
+            and sign people in.
+        cross_origin_protection: refuse unsafe requests with the cookie from any other origin. Switching it off leaves
+            ``SameSite`` alone to stand against cross-site request forgery; sign-ins stay checked.
+        name: tells this kit from another: in its tokens' signature and in OpenAPI.
+        clock: gives Unix seconds; for tests.
+        new_id: makes session ids of 256 random bits; for tests.
+
+    Raises:
+        ConfigurationError: a setting can't work as written.
+    """
+
+    def __init__(
+        self,
+        model: type[M] = Session,  # type: ignore[assignment]
+        *,
+        secret_key: str | Sequence[str] | None = None,
+        backend: SessionBackend | SessionStore | None = None,
+        cookie: CookieSettings = CookieSettings(),
+        idle_timeout: Duration = timedelta(days=7),
+        absolute_timeout: Duration = timedelta(days=30),
+        rotation_grace: Duration = timedelta(seconds=10),
+        access: Access = Access(),
+        trusted_origins: Iterable[str] = (),
+        cross_origin_protection: bool = True,
+        name: str = "session",
+        clock: Callable[[], float] = time.time,
+        new_id: Callable[[], str] = new_session_id,
+    ) -> None:
+        self.model: type[M] = _checked_model(model)
+        self.name = name
+        self._check_origin = cross_origin_protection
+        session_cookie = SessionCookie(cookie)
+        self.cookie_name = session_cookie.name
+        self.backend = _backend(backend)
+        self.backend.bind(
+            BackendContext(
+                secret_keys=_secret_keys(secret_key),
+                salt=f"fastapi_sessionkit.{name}.{self.cookie_name}",
+                clock=clock,
+                new_id=new_id,
+                cookie_size=session_cookie.size,
+                cookie_limit=LIMIT,
+            )
+        )
+        self.services: Services[M] = Services(
+            kit=self,
+            codec=SessionCodec(self.model),
+            backend=self.backend,
+            cookie=session_cookie,
+            origins=OriginPolicy(trusted_origins),
+            access=access,
+            clock=clock,
+            idle_timeout=in_seconds(idle_timeout, "idle_timeout"),
+            absolute_timeout=in_seconds(absolute_timeout, "absolute_timeout"),
+            rotation_grace=in_seconds(rotation_grace, "rotation_grace", zero=True),
+        )
+
+    def install(self, app: Starlette, *, guard: RouterGuard | None = None) -> None:
+        """Put the kit on an application, before or after routes, routers and other middleware are added.
+
+        With a guard it protects the whole application: mounts, static files, the documentation and unknown paths
+        too. The store is closed when the application shuts down.
+
+        Raises:
+            ConfigurationError: it is installed already, its cookie is another kit's, or the application has started.
+        """
+        _check_installable(self, app)
+        if guard is not None and not isinstance(guard, RouterGuard):
+            msg = f"install(guard=...) takes a RouterGuard, not {guard!r}"
+            raise ConfigurationError(msg)
+        app.user_middleware.append(
+            Middleware(
+                SessionMiddleware,
+                services=self.services,
+                guard=guard,
+                check_origin=self._check_origin,
+                host=app,
+                on_startup=lambda: self._check(app, guard),
+            )
+        )
+        app.add_exception_handler(Redirected, redirect_response)
+        document(app, self, guard)
+
+    def _check(self, app: Starlette, guard: RouterGuard | None) -> None:
+        document(app, self, guard)  # again, in case app.openapi was replaced after install
+        report(app, guard)
+
+    # Dependencies
+
+    async def get_session(self, connection: HTTPConnection) -> M | None:
+        """The session, or ``None`` when nobody is signed in."""
+        return await handle_of(connection.scope, "kit.get_session", self).load()
+
+    async def require_session(self, connection: HTTPConnection) -> M:
+        """The session; raises ``NotAuthenticated`` (401) when nobody is signed in."""
+        session: M | None = await handle_of(connection.scope, "kit.require_session", self).load()
+        if session is None:
+            raise NotAuthenticated
+        return session
+
+    async def get_session_info(self, connection: HTTPConnection) -> SessionInfo | None:
+        """When the session was made, last used and will end; ``None`` when nobody is signed in."""
+        return await handle_of(connection.scope, "kit.get_session_info", self).info()
+
+    async def is_authenticated(self, connection: HTTPConnection) -> bool:
+        """Whether somebody is signed in."""
+        return await handle_of(connection.scope, "kit.is_authenticated", self).load() is not None
+
+    def require(self, requirement: Requirement) -> Required[M]:
+        """The session, when it fulfils a requirement; otherwise 401 or 403."""
+        return Required(checked_requirement(requirement), self, "kit.require")
+
+    def require_role(self, *any_of: str) -> Required[M]:
+        """The session, when it has one of these roles; otherwise 401 or 403."""
+        return Required(role(*any_of), self, "kit.require_role")
+
+    def require_permission(self, *all_of: str) -> Required[M]:
+        """The session, when it has all of these permissions; otherwise 401 or 403."""
+        return Required(permission(*all_of), self, "kit.require_permission")
+
+    def require_any_permission(self, *any_of: str) -> Required[M]:
+        """The session, when it has one of these permissions; otherwise 401 or 403."""
+        return Required(any_permission(*any_of), self, "kit.require_any_permission")
+
+    def require_fresh(self, max_age: Duration) -> Required[M]:
+        """The session, when its user signed in at most this long ago; otherwise 401 or 403."""
+        return Required(fresh(max_age), self, "kit.require_fresh")
+
+    def has_role(self, role_name: str) -> Asked:
+        """Whether the session has this role."""
+        return Asked(role(role_name), self, "kit.has_role")
+
+    def has_permission(self, permission_name: str) -> Asked:
+        """Whether the session has this permission."""
+        return Asked(permission(permission_name), self, "kit.has_permission")
+
+    def has_all_permissions(self, *all_of: str) -> Asked:
+        """Whether the session has all of these permissions."""
+        return Asked(permission(*all_of), self, "kit.has_all_permissions")
+
+    def has_any_permission(self, *any_of: str) -> Asked:
+        """Whether the session has one of these permissions."""
+        return Asked(any_permission(*any_of), self, "kit.has_any_permission")
+
+    def has_role_permission(self, role_name: str, permission_name: str) -> Asked:
+        """Whether the session has both the role and the permission."""
+        return Asked(role(role_name) & permission(permission_name), self, "kit.has_role_permission")
+
+    # Mutation
+
+    def set_session(self, request: HTTPConnection, session: M, *, ttl: Duration | None = None) -> None:
+        """Sign in; see ``fastapi_sessionkit.set_session``."""
+        handle = handle_of(request.scope, "kit.set_session", self)
+        handle.sign_in(session, None if ttl is None else in_seconds(ttl, "ttl"))
+
+    def update_session(self, request: HTTPConnection, **changes: Any) -> None:
+        """Change some fields; see ``fastapi_sessionkit.update_session``."""
+        handle_of(request.scope, "kit.update_session", self).update(changes)
+
+    def clear_session(self, request: HTTPConnection) -> None:
+        """Sign out; see ``fastapi_sessionkit.clear_session``."""
+        handle_of(request.scope, "kit.clear_session", self).sign_out()
+
+    def regenerate_session(self, request: HTTPConnection) -> None:
+        """Move to a new id; see ``fastapi_sessionkit.regenerate_session``."""
+        handle_of(request.scope, "kit.regenerate_session", self).rotate()
+
+
+def _check_installable(kit: SessionKit[Any], app: Starlette) -> None:
+    if not isinstance(app, Starlette):
+        msg = f"kit.install() takes the FastAPI application, not {app!r}"
+        raise ConfigurationError(msg)
+    if app.middleware_stack is not None:
+        msg = "kit.install(app) came after the application had started: call it where the application is made"
+        raise ConfigurationError(msg)
+    for middleware in app.user_middleware:
+        services = middleware.kwargs.get("services")
+        if isinstance(services, Services) and services.kit is kit:
+            msg = "This SessionKit is installed on this application already"
+            raise ConfigurationError(msg)
+        if isinstance(services, Services) and services.cookie.name == kit.cookie_name:
+            msg = (
+                f"Another SessionKit on this application uses the cookie {kit.cookie_name!r}: give each its own, "
+                'SessionKit(name="staff", cookie=CookieSettings(name="staff_session"))'
+            )
+            raise ConfigurationError(msg)
+
+
+def _checked_model(model: object) -> Any:
+    if not isinstance(model, type) or not issubclass(model, BaseModel):
+        msg = f"SessionKit(model) takes a Pydantic model such as a subclass of Session, not {model!r}"
+        raise ConfigurationError(msg)
+    return model
+
+
+def _backend(backend: object) -> SessionBackend:
+    if backend is None:
+        return CookieBackend()
+    if isinstance(backend, type):
+        msg = f"SessionKit(backend=...) takes an instance: backend={backend.__name__}(...)"
+        raise ConfigurationError(msg)
+    if isinstance(backend, SessionBackend):
+        return backend
+    if isinstance(backend, SessionStore):
+        return StoreBackend(backend)
+    msg = f"SessionKit(backend=...) takes a SessionBackend or a SessionStore such as MemoryStore(), not {backend!r}"
+    raise ConfigurationError(msg)
+
+
+def _secret_keys(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    if given is None:
+        given = os.environ.get(ENVIRONMENT)
+        if not given:
+            msg = f"SessionKit needs a secret_key, or the environment variable {ENVIRONMENT}. {_HOW_TO}"
+            raise ConfigurationError(msg)
+    keys = (given,) if isinstance(given, str) else tuple(given)
+    if not keys or not all(isinstance(key, str) for key in keys):
+        msg = f"secret_key takes a string, or a list of strings of which the first signs. {_HOW_TO}"
+        raise ConfigurationError(msg)
+    if any(len(key) < _SHORTEST for key in keys):
+        msg = f"A secret_key has at least {_SHORTEST} characters, random ones. {_HOW_TO}"
+        raise ConfigurationError(msg)
+    return keys

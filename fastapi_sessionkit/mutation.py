@@ -1,0 +1,64 @@
+"""Changing the session: plain functions on the ``Request``, or on a ``WebSocket`` before it is accepted.
+
+They mark what is wanted; it is saved once, just before the response's first byte, on every response below 500. They
+work in ``async`` and in ``def`` endpoints alike, because they wait for nothing.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.requests import HTTPConnection
+
+from fastapi_sessionkit._durations import Duration, in_seconds
+from fastapi_sessionkit._lookup import handle_of
+
+
+def set_session(request: HTTPConnection, session: BaseModel, *, ttl: Duration | None = None) -> None:
+    """Sign in: always under a new id; the session there was is ended.
+
+    Args:
+        request: the request that signs in.
+        session: an instance of the kit's model.
+        ttl: this session's own idle lifetime, ``timedelta`` or seconds ("remember me"); the kit's ``idle_timeout``
+            by default. The kit's ``absolute_timeout`` ends it all the same.
+
+    Raises:
+        Forbidden: an unsafe request from another origin tries to sign somebody in (login CSRF).
+        SessionTooLarge: it would not fit into the cookie.
+        TypeError: it is not of the kit's model.
+        SessionKitError: the response has started.
+    """
+    handle_of(request.scope, "set_session").sign_in(session, None if ttl is None else in_seconds(ttl, "ttl"))
+
+
+def update_session(request: HTTPConnection, **changes: Any) -> None:
+    """Change some fields: validated at once, seen by later reads of this request, merged field by field when saved.
+
+    A change of ``user_id``, ``role``, ``roles`` or ``permissions`` also moves the session to a new id.
+
+    Raises:
+        NotAuthenticated: nobody is signed in.
+        pydantic.ValidationError: the session would not fit its model; nothing is changed.
+        SessionTooLarge: it would not fit into the cookie; nothing is changed.
+        SessionKitError: the response has started.
+    """
+    handle_of(request.scope, "update_session").update(changes)
+
+
+def clear_session(request: HTTPConnection) -> None:
+    """Sign out: the record is deleted and the cookie expired. Signing nobody out is fine.
+
+    Raises:
+        SessionKitError: the response has started.
+    """
+    handle_of(request.scope, "clear_session").sign_out()
+
+
+def regenerate_session(request: HTTPConnection) -> None:
+    """Keep the session under a new id; the old one serves requests under way for ``rotation_grace`` more seconds.
+
+    Raises:
+        NotAuthenticated: nobody is signed in.
+        SessionKitError: the response has started.
+    """
+    handle_of(request.scope, "regenerate_session").rotate()

@@ -1,0 +1,195 @@
+"""OpenAPI from the same rules and dependencies that are enforced, and what a guard's rules can't reach."""
+
+import copy
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Protocol
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+
+from fastapi_sessionkit._coverage import Coverage, coverage, covers
+from fastapi_sessionkit._patterns import Pattern
+from fastapi_sessionkit._routes import Served, served
+from fastapi_sessionkit.dependencies import Required, require_session
+from fastapi_sessionkit.guard import RouterGuard
+from fastapi_sessionkit.requirements import Requirement, all_of, signed_in
+from fastapi_sessionkit.rules import Rule
+
+logger = logging.getLogger(__name__)
+
+Schema = dict[str, Any]
+Security = list[dict[str, list[str]]]
+
+_RESPONSES = {"401": "Not authenticated", "403": "Forbidden"}
+_DETAIL = {"application/json": {"schema": {"type": "object", "properties": {"detail": {"type": "string"}}}}}
+
+
+class Kit(Protocol):
+    """What the documentation needs of a ``SessionKit``."""
+
+    name: str
+    cookie_name: str
+
+    @property
+    def require_session(self) -> Callable[..., Any]:
+        """The kit's own dependency."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a route requires on the paths of one pattern; ``where`` is ``None`` for all its other paths."""
+
+    where: str | None
+    requirement: Requirement | None
+
+
+def document(app: Starlette, kit: Kit, guard: RouterGuard | None) -> None:
+    """Make ``app.openapi()`` say what the guard, and what the dependencies of each operation, require."""
+    if not isinstance(app, FastAPI) or kit in getattr(app.openapi, "kits", ()):
+        return
+    generate: Callable[[], Schema] = app.openapi
+    source: Schema | None = None
+    documented: Schema = {}
+
+    def openapi() -> Schema:
+        nonlocal source, documented
+        schema = generate()
+        if schema is not source:  # FastAPI makes a new one when routes were added
+            source, documented = schema, _documented(copy.deepcopy(schema), app, kit, guard)
+        return documented
+
+    openapi.kits = (*getattr(generate, "kits", ()), kit)  # type: ignore[attr-defined]
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def report(app: Starlette, guard: RouterGuard | None) -> None:
+    """Log, once each, the rules that no route can reach and those that an earlier rule hides."""
+    routes = list(served(app))
+    guards = {call for route in routes for call in route.dependencies if isinstance(call, RouterGuard)}
+    for each in guards | ({guard} if guard else set()):
+        guarded = routes if each is guard else [route for route in routes if each in route.dependencies]
+        for problem in _problems(each.rules, guarded):
+            logger.warning(problem)
+
+
+def cases(guard: RouterGuard, method: str, template: str) -> Iterator[Case]:
+    """What a guard requires on a template's paths: certain for all of them last, what is only possible before."""
+    if "{" not in template:
+        yield Case(None, guard.select(method, template).requirement)
+        return
+    for where, pattern, requirement in _in_order(guard, method):
+        match coverage(pattern, template):
+            case Coverage.CERTAIN:
+                yield Case(None, requirement)
+                return
+            case Coverage.POSSIBLE:
+                yield Case(where, requirement)
+            case Coverage.NEVER:
+                pass
+    yield Case(None, signed_in if guard.global_protect else None)
+
+
+def _in_order(guard: RouterGuard, method: str) -> Iterator[tuple[str, Pattern, Requirement | None]]:
+    """What decides, in the order in which ``RouterGuard.select`` asks it."""
+    for rule in guard.rules:
+        if rule.covers_method(method):
+            yield rule.pattern, rule.path, rule.requirement
+    if guard.global_protect:
+        for pattern in guard.open_patterns:
+            yield pattern.text, pattern, None
+
+
+def _documented(schema: Schema, app: FastAPI, kit: Kit, guard: RouterGuard | None) -> Schema:
+    scheme = f"{kit.name}_cookie"
+    described = {"type": "apiKey", "in": "cookie", "name": kit.cookie_name, "description": "The session's cookie."}
+    schema.setdefault("components", {}).setdefault("securitySchemes", {})[scheme] = described
+    named = not schema["openapi"].startswith("3.0")  # names of roles came with OpenAPI 3.1
+    for route in served(app):
+        for method in route.methods or ():
+            operation = schema.get("paths", {}).get(route.operation, {}).get(method.lower())
+            if operation is not None:
+                _describe(operation, list(_combined(route, method, kit, guard)), scheme, named=named)
+    return schema
+
+
+def _combined(route: Served, method: str, kit: Kit, guard: RouterGuard | None) -> Iterator[Case]:
+    """The cases of every guard on the way, each together with what the dependencies require."""
+    required = list(_required(route.dependencies, kit))
+    guards = [call for call in dict.fromkeys((guard, *route.dependencies)) if isinstance(call, RouterGuard)]
+    for combination in product(*(list(cases(each, method, route.template)) for each in guards)):
+        where = " and ".join(case.where for case in combination if case.where)
+        parts = [case.requirement for case in combination if case.requirement] + required
+        yield Case(where or None, all_of(*parts) if parts else None)
+
+
+def _required(dependencies: Iterable[Any], kit: Kit) -> Iterator[Requirement]:
+    for call in dependencies:
+        if isinstance(call, Required) and call.kit in {None, kit}:
+            yield call.requirement
+        elif call in (require_session, kit.require_session):
+            yield signed_in
+
+
+def _describe(operation: Schema, found: list[Case], scheme: str, *, named: bool) -> None:
+    if all(case.requirement is None for case in found):
+        return
+    security: Security = []
+    for case in found:
+        security += [item for item in _security(case.requirement, scheme, named=named) if item not in security]
+    operation["security"] = _merged(_others(operation.get("security", []), scheme), security)
+    for status, description in _RESPONSES.items():
+        operation["responses"].setdefault(status, {"description": description, "content": _DETAIL})
+    lines = [f"- `{case.where}`: {case.requirement or 'open'}" for case in found if case.where]
+    if lines:
+        rest = next((case.requirement for case in found if case.where is None), None)
+        text = "\n".join(["Access depends on the path:", "", *lines, f"- otherwise: {rest or 'open'}"])
+        before = operation.get("description", "").partition("Access depends on the path:")[0].rstrip()
+        operation["description"] = f"{before}\n\n{text}".lstrip()
+
+
+def _security(requirement: Requirement | None, scheme: str, *, named: bool) -> Security:
+    if requirement is None:
+        return [{}]
+    choices = [dict.fromkeys(part.name for part in parts if part != signed_in) for parts in requirement.alternatives()]
+    # What needs more than another choice does is no choice.
+    least = [choice for choice in choices if not any(other.keys() < choice.keys() for other in choices)]
+    return [{scheme: list(choice) if named else []} for choice in least]
+
+
+def _others(security: Iterable[Mapping[str, list[str]]], scheme: str) -> Security:
+    """What FastAPI wrote for other schemes."""
+    others: Security = []
+    for choice in security:
+        other = {name: scopes for name, scopes in choice.items() if name != scheme}
+        if other not in others:
+            others.append(other)
+    return others or [{}]
+
+
+def _merged(left: Security, right: Security) -> Security:
+    """Both must hold: each choice of one with each of the other."""
+    return [{**first, **second} for first, second in product(left, right)]
+
+
+def _problems(rules: tuple[Rule, ...], routes: list[Served]) -> Iterator[str]:
+    for number, rule in enumerate(rules):
+        hiding = next((earlier for earlier in rules[:number] if _hides(earlier, rule)), None)
+        if hiding is not None:
+            yield f"Rule {rule} never decides: rule {hiding} comes before it and matches everything that it does"
+        elif not any(_reaches(rule, route) for route in routes):
+            yield f"Rule {rule} never decides: no route of the application has such a path and method"
+
+
+def _hides(earlier: Rule, later: Rule) -> bool:
+    methods = earlier.methods is None or (later.methods is not None and later.methods <= earlier.methods)
+    return methods and covers(earlier.path, later.path)
+
+
+def _reaches(rule: Rule, route: Served) -> bool:
+    if rule.methods is not None and route.methods is not None and rule.methods.isdisjoint(route.methods):
+        return False
+    return coverage(rule.path, route.template) is not Coverage.NEVER

@@ -1,0 +1,281 @@
+"""Requirements: what a session must be or have, as small named values that combine with ``&`` and ``|``."""
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from inspect import isawaitable
+from typing import Any
+
+from fastapi_sessionkit._durations import Duration, in_seconds
+from fastapi_sessionkit.errors import ConfigurationError
+
+logger = logging.getLogger(__name__)
+
+NOBODY = "nobody is signed in"
+
+Names = Collection[str]
+Check = Callable[[Any], bool | Awaitable[bool]]
+"""A function of the session, or of ``None`` when nobody is signed in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How requirements read a session that is not a ``Session``, or that keeps its roles elsewhere.
+
+    Every hook may be sync or async and must not block. A hook that raises denies, and is logged.
+
+    Attributes:
+        get_roles: gives the roles of a session; by default ``session.all_roles``.
+        get_permissions: gives its permissions; by default ``session.permissions``.
+        check: ``check(rule, session)`` decides a guard's rule instead of every built-in condition; ``session`` is
+            ``None`` when nobody is signed in. Not asked for ``public=True``.
+    """
+
+    get_roles: Callable[[Any], Names | Awaitable[Names]] | None = None
+    get_permissions: Callable[[Any], Names | Awaitable[Names]] | None = None
+    check: Callable[[Any, Any], bool | Awaitable[bool]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a requirement is asked of: the session, how to read it, and how long ago its user signed in (seconds)."""
+
+    session: Any
+    access: Access = Access()
+    age: float | None = None
+
+    async def roles(self) -> Names:
+        """The roles that the ``Access`` hook or the session gives; none for nobody."""
+        return await _ask(self.access.get_roles, self.session, "all_roles")
+
+    async def permissions(self) -> Names:
+        """The permissions that the ``Access`` hook or the session gives; none for nobody."""
+        return await _ask(self.access.get_permissions, self.session, "permissions")
+
+
+async def _ask(hook: Callable[[Any], Names | Awaitable[Names]] | None, session: Any, attribute: str) -> Names:
+    if session is None:
+        return ()
+    if hook is None:
+        names: Names = getattr(session, attribute, ())
+        return names
+    try:
+        answer = hook(session)
+        return await answer if isawaitable(answer) else answer
+    except Exception:
+        logger.exception("The Access hook for %s raised, so it counts as none", attribute)
+        return ()
+
+
+class Requirement:
+    """Something a session must fulfil. Immutable, hashable, and named: the name is what logs and OpenAPI show.
+
+    ``a & b`` needs both, ``a | b`` one of them. A subclass gives ``name`` and ``refusal``.
+    """
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """For example ``role:admin | permission:reports:write``."""
+        raise NotImplementedError
+
+    async def refusal(self, subject: Subject) -> str | None:
+        """``None`` when the subject fulfils this, otherwise the reason why not, without any value of the session."""
+        raise NotImplementedError
+
+    def alternatives(self) -> tuple[tuple["Requirement", ...], ...]:
+        """The same as a choice of conjunctions: one of the outer tuples must hold in all its parts."""
+        return ((self,),)
+
+    def __and__(self, other: "Requirement") -> "Requirement":
+        return all_of(self, other)
+
+    def __or__(self, other: "Requirement") -> "Requirement":
+        return any_of(self, other)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class _SignedIn(Requirement):
+    @property
+    def name(self) -> str:
+        return "signed_in"
+
+    async def refusal(self, subject: Subject) -> str | None:
+        return NOBODY if subject.session is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Role(Requirement):
+    role: str
+
+    @property
+    def name(self) -> str:
+        return f"role:{self.role}"
+
+    async def refusal(self, subject: Subject) -> str | None:
+        if subject.session is None:
+            return NOBODY
+        return None if self.role in await subject.roles() else f"{self.name} is missing"
+
+
+@dataclass(frozen=True, slots=True)
+class _Permission(Requirement):
+    permission: str
+
+    @property
+    def name(self) -> str:
+        return f"permission:{self.permission}"
+
+    async def refusal(self, subject: Subject) -> str | None:
+        if subject.session is None:
+            return NOBODY
+        return None if self.permission in await subject.permissions() else f"{self.name} is missing"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh(Requirement):
+    max_age: float
+
+    @property
+    def name(self) -> str:
+        return f"fresh:{self.max_age:g}s"
+
+    async def refusal(self, subject: Subject) -> str | None:
+        if subject.session is None:
+            return NOBODY
+        if subject.age is not None and subject.age <= self.max_age:
+            return None
+        return f"signed in more than {self.max_age:g} seconds ago"
+
+
+@dataclass(frozen=True, slots=True)
+class _Custom(Requirement):
+    check: Check
+    label: str
+
+    @property
+    def name(self) -> str:
+        return f"custom:{self.label}"
+
+    async def refusal(self, subject: Subject) -> str | None:
+        try:
+            answer = self.check(subject.session)
+            allowed = await answer if isawaitable(answer) else answer
+        except Exception:
+            logger.exception("%s raised, so it denies", self.name)
+            return f"{self.name} raised"
+        return None if allowed else f"{self.name} said no"
+
+
+@dataclass(frozen=True, slots=True)
+class _AllOf(Requirement):
+    parts: tuple[Requirement, ...]
+
+    @property
+    def name(self) -> str:
+        return " & ".join(f"({part})" if isinstance(part, _AnyOf) else part.name for part in self.parts)
+
+    async def refusal(self, subject: Subject) -> str | None:
+        for part in self.parts:
+            reason = await part.refusal(subject)
+            if reason is not None:
+                return reason
+        return None
+
+    def alternatives(self) -> tuple[tuple[Requirement, ...], ...]:
+        combined: tuple[tuple[Requirement, ...], ...] = ((),)
+        for part in self.parts:
+            combined = tuple((*left, *right) for left in combined for right in part.alternatives())
+        return combined
+
+
+@dataclass(frozen=True, slots=True)
+class _AnyOf(Requirement):
+    parts: tuple[Requirement, ...]
+
+    @property
+    def name(self) -> str:
+        return " | ".join(part.name for part in self.parts)
+
+    async def refusal(self, subject: Subject) -> str | None:
+        reasons = []
+        for part in self.parts:
+            reason = await part.refusal(subject)
+            if reason is None:
+                return None
+            reasons.append(reason)
+        return " and ".join(dict.fromkeys(reasons))
+
+    def alternatives(self) -> tuple[tuple[Requirement, ...], ...]:
+        return tuple(choice for part in self.parts for choice in part.alternatives())
+
+
+def all_of(*parts: Requirement) -> Requirement:
+    """What needs every one of the parts."""
+    return _combine(_AllOf, parts)
+
+
+def any_of(*parts: Requirement) -> Requirement:
+    """What needs one of the parts."""
+    return _combine(_AnyOf, parts)
+
+
+def _combine(kind: type[_AllOf] | type[_AnyOf], parts: Iterable[Requirement]) -> Requirement:
+    flat: dict[Requirement, None] = {}
+    for part in parts:
+        if not isinstance(part, Requirement):
+            msg = f"Requirements combine with requirements such as role('admin') or custom(fn), not with {part!r}"
+            raise ConfigurationError(msg)
+        flat.update(dict.fromkeys(part.parts if isinstance(part, kind) else (part,)))
+    return next(iter(flat)) if len(flat) == 1 else kind(tuple(flat))
+
+
+signed_in: Requirement = _SignedIn()
+"""Somebody is signed in."""
+
+
+def role(*any_of_them: str) -> Requirement:
+    """One of these roles, from ``role`` or ``roles``."""
+    return any_of(*map(_Role, _names(any_of_them, "role")))
+
+
+def permission(*all_of_them: str) -> Requirement:
+    """Every one of these permissions."""
+    return all_of(*map(_Permission, _names(all_of_them, "permission")))
+
+
+def any_permission(*any_of_them: str) -> Requirement:
+    """At least one of these permissions."""
+    return any_of(*map(_Permission, _names(any_of_them, "any_permission")))
+
+
+def fresh(max_age: Duration | None = None, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> Requirement:
+    """Signed in no longer ago than this: ``fresh(600)``, ``fresh(timedelta(minutes=10))`` or ``fresh(minutes=10)``."""
+    if max_age is None:
+        max_age = timedelta(seconds=seconds, minutes=minutes, hours=hours)
+    return _Fresh(in_seconds(max_age, "fresh(max_age)"))
+
+
+def custom(fn: Check, name: str | None = None) -> Requirement:
+    """A check of your own: ``fn(session)``, sync or async, gets ``None`` when nobody is signed in.
+
+    An exception denies and is logged. ``name`` is by default the function's.
+    """
+    if not callable(fn):
+        msg = f"custom() takes a function of the session, not {fn!r}"
+        raise ConfigurationError(msg)
+    own = getattr(fn, "__name__", type(fn).__name__)
+    return _Custom(fn, name or ("check" if own == "<lambda>" else own))
+
+
+def _names(names: tuple[object, ...], what: str) -> tuple[str, ...]:
+    good = tuple(name for name in names if isinstance(name, str) and name.strip())
+    if not names or len(good) < len(names):
+        msg = f"{what}() takes one or more names, each a string that is not blank: {what}('reader'), not {names!r}"
+        raise ConfigurationError(msg)
+    return good

@@ -1,0 +1,183 @@
+"""Sessions in this process' memory: for tests, for development, and for one process that may forget at a restart."""
+
+import heapq
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from ..errors import ConfigurationError
+from .base import SessionRecord
+
+logger = logging.getLogger(__name__)
+
+_SWEPT_A_CREATE = 4
+"""How many due entries one ``create`` looks at: more than it adds, so the expired never pile up."""
+
+
+class MemoryStore:
+    """Keeps at most ``max_sessions`` records in a dictionary, none of which survives the process.
+
+    No method ever waits, so on one event loop each is atomic. Other processes, and other stores, see nothing of it:
+    behind several workers a session would be there on one request and gone on the next.
+
+    When it is full it first drops what has expired, then the session that went unseen the longest; the first time
+    that happens it is logged.
+
+    Args:
+        max_sessions: how many records to keep, rotated ones included. A small session takes about 1 KiB.
+        clock: Unix seconds. ``None`` leaves it to the kit, and is ``time.time`` until a kit sets its own.
+
+    Raises:
+        ConfigurationError: ``max_sessions`` is below 1.
+    """
+
+    def __init__(self, max_sessions: int = 100_000, clock: Callable[[], float] | None = None) -> None:
+        if max_sessions < 1:
+            raise ConfigurationError(f"MemoryStore(max_sessions={max_sessions}) could keep nothing: give 1 or more.")
+        self.clock = clock
+        self.max_sessions = max_sessions
+        # Ordered by when a session was last seen, so the one to evict is the first.
+        self._records: OrderedDict[str, SessionRecord] = OrderedDict()
+        self._keys_of: dict[str, set[str]] = {}
+        # (when to look, key). An entry may be early (the record was touched since) or orphaned (it was deleted),
+        # never late.
+        self._due: list[tuple[float, str]] = []
+        self._warned = False
+
+    async def get(self, key: str) -> SessionRecord | None:
+        """See `SessionStore.get`. The record itself, not a copy: it is frozen."""
+        record = self._records.get(key)
+        if record is None or record.expires_at <= (self.clock or time.time)():
+            return None
+        return record
+
+    async def create(self, key: str, record: SessionRecord) -> bool:
+        """See `SessionStore.create`."""
+        if self._alive(key) is not None:
+            return False
+        self._forget(key)
+        self._sweep(self._now(), limit=_SWEPT_A_CREATE)
+        if len(self._records) >= self.max_sessions:
+            self._make_room()
+        self._records[key] = record
+        self._index(key, record)
+        self._watch(key, record.expires_at)
+        return True
+
+    async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
+        """See `SessionStore.replace`."""
+        old = self._alive(key)
+        if old is None or old.version != version:
+            return False
+        self._records[key] = record
+        if record.last_seen_at > old.last_seen_at:
+            self._records.move_to_end(key)
+        if record.user_id != old.user_id:
+            self._unindex(key, old)
+            self._index(key, record)
+        if record.expires_at < old.expires_at:
+            self._watch(key, record.expires_at)
+        return True
+
+    async def touch(self, key: str, *, last_seen_at: float, expires_at: float) -> bool:
+        """See `SessionStore.touch`."""
+        old = self._alive(key)
+        if old is None or old.successor is not None:
+            return False
+        self._records[key] = replace(
+            old,
+            last_seen_at=max(old.last_seen_at, last_seen_at),
+            expires_at=max(old.expires_at, expires_at),
+        )
+        self._records.move_to_end(key)
+        return True
+
+    async def delete(self, key: str) -> bool:
+        """See `SessionStore.delete`."""
+        alive = self._alive(key) is not None
+        self._forget(key)
+        return alive
+
+    async def list_user(self, user_id: str) -> list[tuple[str, SessionRecord]]:
+        """See `SessionStore.list_user`."""
+        alive = [(key, self._alive(key)) for key in self._keys_of.get(user_id, ())]
+        sessions = [(key, record) for key, record in alive if record is not None and record.successor is None]
+        return sorted(sessions, key=lambda session: (session[1].created_at, session[0]))
+
+    async def delete_user(self, user_id: str, *, keep: Collection[str] = ()) -> int:
+        """See `SessionStore.delete_user`."""
+        ended = 0
+        for key in self._keys_of.get(user_id, set()).difference(keep):
+            record = self._alive(key)
+            ended += record is not None and record.successor is None
+            self._forget(key)
+        return ended
+
+    async def purge(self) -> int:
+        """See `SessionStore.purge`. Also done bit by bit as sessions are created, so calling it is optional."""
+        return self._sweep(self._now())
+
+    async def aclose(self) -> None:
+        """Does nothing: the sessions stay, because an application may be started again."""
+
+    def _now(self) -> float:
+        return (self.clock or time.time)()
+
+    def _alive(self, key: str) -> SessionRecord | None:
+        record = self._records.get(key)
+        return record if record is not None and record.expires_at > self._now() else None
+
+    def _forget(self, key: str) -> None:
+        record = self._records.pop(key, None)
+        if record is not None:
+            self._unindex(key, record)
+
+    def _index(self, key: str, record: SessionRecord) -> None:
+        if record.user_id is not None:
+            self._keys_of.setdefault(record.user_id, set()).add(key)
+
+    def _unindex(self, key: str, record: SessionRecord) -> None:
+        if record.user_id is None:
+            return
+        keys = self._keys_of[record.user_id]
+        keys.remove(key)
+        if not keys:
+            del self._keys_of[record.user_id]
+
+    def _watch(self, key: str, expires_at: float) -> None:
+        heapq.heappush(self._due, (expires_at, key))
+        if len(self._due) > 2 * len(self._records) + 1000:
+            # Orphans outnumber the sessions; starting over costs each of them once.
+            self._due = [(record.expires_at, key) for key, record in self._records.items()]
+            heapq.heapify(self._due)
+
+    def _sweep(self, now: float, limit: int | None = None) -> int:
+        """Drop the expired, looking at no more than ``limit`` entries; says how many records went."""
+        dropped = looked = 0
+        while self._due and self._due[0][0] <= now and looked != limit:
+            looked += 1
+            _, key = heapq.heappop(self._due)
+            record = self._records.get(key)
+            if record is None:
+                continue
+            if record.expires_at > now:
+                heapq.heappush(self._due, (record.expires_at, key))
+            else:
+                self._forget(key)
+                dropped += 1
+        return dropped
+
+    def _make_room(self) -> None:
+        if self._sweep(self._now()):
+            return
+        if not self._warned:
+            self._warned = True
+            logger.warning(
+                "MemoryStore is full (%d sessions): from now on each sign-in ends the session that went unseen the "
+                "longest. Raise max_sessions, or use SQLStore or RedisStore.",
+                self.max_sessions,
+            )
+        key, record = self._records.popitem(last=False)
+        self._unindex(key, record)
