@@ -4,7 +4,6 @@ A handle lives in the ASGI scope and dies with its request. No global and no con
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Generic
@@ -15,6 +14,7 @@ from starlette.types import Scope
 
 from fastapi_sessionkit._codec import M, SessionCodec
 from fastapi_sessionkit._cookie import LIMIT, SessionCookie
+from fastapi_sessionkit._lifetimes import Lifetimes
 from fastapi_sessionkit._origin import SAFE_METHODS, OriginPolicy
 from fastapi_sessionkit.backends import Loaded, SessionBackend
 from fastapi_sessionkit.errors import Forbidden, NotAuthenticated, SessionKitError, SessionTooLarge, StoreUnavailable
@@ -42,7 +42,7 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Services(Generic[M]):
-    """What a handle needs of its kit. Lifetimes are in seconds."""
+    """What a handle needs of its kit. ``rotation_grace`` is in seconds."""
 
     kit: object
     codec: SessionCodec[M]
@@ -50,9 +50,7 @@ class Services(Generic[M]):
     cookie: SessionCookie
     origins: OriginPolicy
     access: Access
-    clock: Callable[[], float]
-    idle_timeout: float
-    absolute_timeout: float
+    lifetimes: Lifetimes
     rotation_grace: float
 
 
@@ -81,7 +79,7 @@ class SessionHandle(Generic[M]):
         self._fetched = False
         self._lock: anyio.Lock | None = None
         self._token: Any = _UNREAD
-        self._ttl = services.idle_timeout
+        self._ttl = services.lifetimes.idle
 
     # Reading
 
@@ -115,7 +113,7 @@ class SessionHandle(Generic[M]):
         if session is None:
             return Subject(None, self.services.access)
         # A sign-in that this very request made is as fresh as can be.
-        age = self.services.clock() - self.loaded.record.authenticated_at if self.loaded else 0.0
+        age = self.services.lifetimes.age(self.loaded.record) if self.loaded else 0.0
         return Subject(session, self.services.access, age)
 
     async def info(self) -> SessionInfo | None:
@@ -125,7 +123,7 @@ class SessionHandle(Generic[M]):
             return None
         if self.loaded is not None:
             return SessionInfo.of(self.loaded.record)
-        return SessionInfo.of(self._new_record(session, b"", self._ttl))
+        return SessionInfo.of(self.services.lifetimes.begun(b"", _user_id(session), self._ttl))
 
     async def _fetch_once(self) -> None:
         if self._lock is None:
@@ -139,7 +137,7 @@ class SessionHandle(Generic[M]):
         if self.token is None:
             return
         loaded = await self.services.backend.load(self.token)
-        if loaded is None or not self._is_alive(loaded.record):
+        if loaded is None or not self.services.lifetimes.is_alive(loaded.record):
             return
         session = self._decoded(loaded)
         if session is None or self._action in {Action.SIGN_IN, Action.SIGN_OUT}:
@@ -148,10 +146,6 @@ class SessionHandle(Generic[M]):
         if self._changes:
             changes, self._changes = self._changes, {}
             self._apply(session, changes)
-
-    def _is_alive(self, record: SessionRecord) -> bool:
-        now = self.services.clock()
-        return now < record.expires_at and now < record.created_at + self.services.absolute_timeout
 
     def _decoded(self, loaded: Loaded) -> M | None:
         try:
@@ -181,8 +175,8 @@ class SessionHandle(Generic[M]):
             )
         data = self.services.codec.dump(session)
         self.services.codec.load(data)  # what can't be read back must not be saved
-        ttl = self.services.idle_timeout if ttl is None else ttl
-        self._require_room(self._new_record(session, data, ttl))
+        ttl = self.services.lifetimes.idle if ttl is None else ttl
+        self._require_room(self.services.lifetimes.begun(data, _user_id(session), ttl))
         self._start_over(Action.SIGN_IN, session)
         self._ttl = ttl
 
@@ -218,7 +212,7 @@ class SessionHandle(Generic[M]):
         codec = self.services.codec
         changed = codec.patched(session, changes)
         if self._action is Action.SIGN_IN:
-            self._require_room(self._new_record(changed, codec.dump(changed), self._ttl))
+            self._require_room(self.services.lifetimes.begun(codec.dump(changed), _user_id(changed), self._ttl))
         elif self.loaded is not None:
             patch = {**self._patch, **codec.patch(changed, changes)}
             self._require_room(replace(self.loaded.record, data=codec.dump(changed)))
@@ -288,17 +282,16 @@ class SessionHandle(Generic[M]):
     def _is_touch_due(self) -> bool:
         if self.loaded is None or self.loaded.superseded:
             return False
-        record = self.loaded.record
-        return self.services.clock() - record.last_seen_at >= self._idle_lifetime(record) / 10
+        return self.services.lifetimes.is_touch_due(self.loaded.record)
 
     async def _save_sign_in(self, session: M) -> bytes:
         services = self.services
-        record = self._new_record(session, services.codec.dump(session), self._ttl)
+        record = self.services.lifetimes.begun(services.codec.dump(session), _user_id(session), self._ttl)
         self._require_room(record)
         token = await services.backend.create(record)
         if self.token is not None:
             await services.backend.delete(self.token)
-        return services.cookie.write(token, self._lifetime(record), self.scope)
+        return services.cookie.write(token, self.services.lifetimes.remaining(record), self.scope)
 
     async def _save_sign_out(self) -> bytes:
         if self.token is not None:
@@ -317,40 +310,34 @@ class SessionHandle(Generic[M]):
         return None if superseded else self._cookie(written.token, written.record)
 
     async def _save_touch(self, loaded: Loaded) -> bytes | None:
-        record, now = loaded.record, self.services.clock()
+        record, now = loaded.record, self.services.lifetimes.clock()
         try:
-            token = await self.services.backend.touch(loaded, last_seen_at=now, expires_at=self._extended(record, now))
+            token = await self.services.backend.touch(
+                loaded, last_seen_at=now, expires_at=self.services.lifetimes.extended(record, now)
+            )
         except StoreUnavailable:  # logged where it happened; nobody was told that this was saved
             return None
         return self._cookie(token, record)
 
     def _cookie(self, token: str | None, record: SessionRecord) -> bytes | None:
-        return None if token is None else self.services.cookie.write(token, self._lifetime(record), self.scope)
+        return (
+            None
+            if token is None
+            else self.services.cookie.write(token, self.services.lifetimes.remaining(record), self.scope)
+        )
 
     def _changed(self, record: SessionRecord) -> SessionRecord:
-        data, now = self.services.codec.merged(record.data, self._patch), self.services.clock()
+        data, now = self.services.codec.merged(record.data, self._patch), self.services.lifetimes.clock()
         user_id = _user_id(self.services.codec.load(data))
-        changed = replace(record, data=data, user_id=user_id, last_seen_at=now, expires_at=self._extended(record, now))
+        changed = replace(
+            record,
+            data=data,
+            user_id=user_id,
+            last_seen_at=now,
+            expires_at=self.services.lifetimes.extended(record, now),
+        )
         self._require_room(changed)
         return changed
-
-    def _new_record(self, session: M, data: bytes, ttl: float) -> SessionRecord:
-        now = self.services.clock()
-        expires_at = now + min(ttl, self.services.absolute_timeout)
-        return SessionRecord(data, _user_id(session), 1, now, now, now, expires_at)
-
-    def _lifetime(self, record: SessionRecord) -> float:
-        return record.created_at + self.services.absolute_timeout - self.services.clock()
-
-    def _extended(self, record: SessionRecord, now: float) -> float:
-        ends = record.created_at + self.services.absolute_timeout
-        return max(record.expires_at, min(now + self._idle_lifetime(record), ends))
-
-    def _idle_lifetime(self, record: SessionRecord) -> float:
-        """The session's own: what lay between its last use and its expiry, unless the absolute lifetime cut it off."""
-        if record.expires_at > record.created_at + self.services.absolute_timeout - 1:
-            return self.services.idle_timeout
-        return record.expires_at - record.last_seen_at
 
 
 def _user_id(session: object) -> str | None:

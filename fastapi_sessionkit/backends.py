@@ -4,19 +4,16 @@
 its token is a signed random id. Both meet ``SessionBackend``.
 """
 
-import base64
 import hashlib
 import logging
-import os
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol, TypeVar, runtime_checkable
 
-from itsdangerous import BadData, BadSignature, Signer
-from itsdangerous.encoding import base64_decode, base64_encode
+from itsdangerous import BadData, BadSignature
 
+from fastapi_sessionkit._keys import BackendContext, encryption, packed, signing, unpacked
 from fastapi_sessionkit.errors import ConfigurationError, StoreUnavailable
 from fastapi_sessionkit.stores.base import SessionRecord, SessionStore
 
@@ -33,33 +30,6 @@ _REMEMBERED = 1_024  # tokens, each at most a cookie long
 _NOWHERE = "0" * 64
 _ATTEMPTS = 100
 _HOPS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class BackendContext:
-    """What a kit gives to its backend.
-
-    Attributes:
-        secret_keys: the first signs, all verify.
-        salt: names the kit and the cookie, so that no token passes for another's.
-        clock: Unix seconds.
-        new_id: makes an id of 43 URL-safe characters, 256 random bits.
-        cookie_size: bytes that a token takes as a cookie, name included.
-        cookie_limit: bytes that a cookie may take.
-    """
-
-    secret_keys: tuple[str, ...]
-    salt: str
-    clock: Callable[[], float]
-    new_id: Callable[[], str]
-    cookie_size: Callable[[str], int]
-    cookie_limit: int
-
-    def signer(self, purpose: str) -> Signer:
-        """HMAC-SHA256 under a key derived for this purpose."""
-        newest_last = self.secret_keys[::-1]
-        salt = f"{self.salt}.{purpose}"
-        return Signer(newest_last, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +119,13 @@ class CookieBackend:
         """Take the kit's keys."""
         _bind_once(self, self._context)
         self._context, self._clock = context, context.clock
-        self._seal, unseal = _encryption(context) if self._encrypt else _signing(context)
-        self._unseal = lru_cache(maxsize=_REMEMBERED)(lambda token: _unpacked(unseal(token)))
+        self._seal, unseal = encryption(context) if self._encrypt else signing(context)
+        self._unseal = lru_cache(maxsize=_REMEMBERED)(lambda token: unpacked(unseal(token)))
 
     def overflow(self, record: SessionRecord) -> int:
         """The bytes over the cookie's limit."""
         context = _bound(self._context)
-        return context.cookie_size(self._seal(_packed(record))) - context.cookie_limit
+        return context.cookie_size(self._seal(packed(record))) - context.cookie_limit
 
     async def load(self, token: bytes) -> Loaded | None:
         """The record in the token, when it is authentic and alive."""
@@ -168,12 +138,12 @@ class CookieBackend:
 
     async def create(self, record: SessionRecord) -> str:
         """The record as a token."""
-        return self._seal(_packed(record))
+        return self._seal(packed(record))
 
     async def update(self, loaded: Loaded, change: Change) -> Written | None:
         """The changed record as a token."""
         record = change(loaded.record)
-        return Written(record, self._seal(_packed(record)))
+        return Written(record, self._seal(packed(record)))
 
     async def rotate(self, loaded: Loaded, change: Change, *, grace: float) -> Written | None:  # noqa: ARG002
         """The changed record as a token; the old one stays valid until it expires."""
@@ -181,7 +151,7 @@ class CookieBackend:
 
     async def touch(self, loaded: Loaded, *, last_seen_at: float, expires_at: float) -> str | None:
         """The record with its new times as a token."""
-        return self._seal(_packed(replace(loaded.record, last_seen_at=last_seen_at, expires_at=expires_at)))
+        return self._seal(packed(replace(loaded.record, last_seen_at=last_seen_at, expires_at=expires_at)))
 
     async def delete(self, token: bytes) -> None:
         """Nothing is kept, so there is nothing to end."""
@@ -326,11 +296,6 @@ def _hashed(session_id: str) -> str:
     return hashlib.sha256(session_id.encode()).hexdigest()
 
 
-def new_session_id() -> str:
-    """256 random bits as 43 URL-safe characters (OWASP Session Management asks for 64 bits of entropy at least)."""
-    return secrets.token_urlsafe(32)
-
-
 def _contended() -> StoreUnavailable:
     logger.error("A session changed %d times while one change was being saved", _ATTEMPTS)
     return StoreUnavailable()
@@ -347,58 +312,3 @@ def _bound(context: BackendContext | None) -> BackendContext:
         msg = "A backend works once it is given to a SessionKit: SessionKit(..., backend=backend)"
         raise ConfigurationError(msg)
     return context
-
-
-def _packed(record: SessionRecord) -> bytes:
-    """Times in milliseconds, the later three counted from the first, then the data."""
-    start = round(record.created_at * 1_000)
-    later = (record.authenticated_at, record.last_seen_at, record.expires_at)
-    times = ",".join(str(round(time * 1_000) - start) for time in later)
-    return f"{start},{times},{record.version}|".encode() + record.data
-
-
-def _unpacked(payload: bytes) -> SessionRecord:
-    head, _, data = payload.partition(b"|")
-    start, authenticated, seen, expires, version = map(int, head.split(b","))
-    at, since, last, until = ((start + offset) / 1_000 for offset in (0, authenticated, seen, expires))
-    return SessionRecord(data, None, version, at, since, last, until)
-
-
-Seal = Callable[[bytes], str]
-Unseal = Callable[[bytes], bytes]
-
-
-def _signing(context: BackendContext) -> tuple[Seal, Unseal]:
-    signer = context.signer("session")
-    return (
-        lambda payload: signer.sign(base64_encode(payload)).decode(),
-        lambda token: base64_decode(signer.unsign(token)),
-    )
-
-
-def _encryption(context: BackendContext) -> tuple[Seal, Unseal]:
-    try:
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-    except ImportError as error:
-        msg = "CookieBackend(encrypt=True) needs the extra: pip install 'fastapi-sessionkit[encryption]'"
-        raise ConfigurationError(msg) from error
-    salt = context.salt.encode()
-    signer = context.signer("encrypted-session")
-    ciphers = [AESGCM(signer.derive_key(key)) for key in context.secret_keys]
-
-    def seal(payload: bytes) -> str:
-        nonce = os.urandom(12)
-        return base64.urlsafe_b64encode(nonce + ciphers[0].encrypt(nonce, payload, salt)).rstrip(b"=").decode()
-
-    def unseal(token: bytes) -> bytes:
-        sealed = base64_decode(token)
-        for cipher in ciphers:
-            try:
-                return cipher.decrypt(sealed[:12], sealed[12:], salt)
-            except InvalidTag:
-                continue
-        msg = "No key opens this token"
-        raise BadData(msg)
-
-    return seal, unseal

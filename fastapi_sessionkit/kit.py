@@ -18,16 +18,12 @@ from fastapi_sessionkit._cookie import LIMIT, CookieSettings, SessionCookie
 from fastapi_sessionkit._denial import Redirected, redirect_response
 from fastapi_sessionkit._durations import Duration, in_seconds
 from fastapi_sessionkit._handle import Services
+from fastapi_sessionkit._keys import BackendContext, new_session_id
+from fastapi_sessionkit._lifetimes import Lifetimes
 from fastapi_sessionkit._lookup import handle_of
 from fastapi_sessionkit._middleware import SessionMiddleware
 from fastapi_sessionkit._origin import OriginPolicy
-from fastapi_sessionkit.backends import (
-    BackendContext,
-    CookieBackend,
-    SessionBackend,
-    StoreBackend,
-    new_session_id,
-)
+from fastapi_sessionkit.backends import CookieBackend, SessionBackend, StoreBackend
 from fastapi_sessionkit.dependencies import Asked, Required, checked_requirement
 from fastapi_sessionkit.errors import ConfigurationError, NotAuthenticated
 from fastapi_sessionkit.guard import RouterGuard
@@ -110,9 +106,9 @@ class SessionKit(Generic[M]):
             cookie=session_cookie,
             origins=OriginPolicy(trusted_origins),
             access=access,
-            clock=clock,
-            idle_timeout=in_seconds(idle_timeout, "idle_timeout"),
-            absolute_timeout=in_seconds(absolute_timeout, "absolute_timeout"),
+            lifetimes=Lifetimes(
+                in_seconds(idle_timeout, "idle_timeout"), in_seconds(absolute_timeout, "absolute_timeout"), clock
+            ),
             rotation_grace=in_seconds(rotation_grace, "rotation_grace", zero=True),
         )
 

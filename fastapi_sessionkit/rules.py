@@ -4,19 +4,12 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from fastapi_sessionkit import requirements
 from fastapi_sessionkit._durations import Duration
 from fastapi_sessionkit._patterns import Pattern
 from fastapi_sessionkit._redirects import checked_target
 from fastapi_sessionkit.errors import ConfigurationError
-from fastapi_sessionkit.requirements import (
-    Requirement,
-    all_of,
-    custom,
-    fresh as fresh_within,
-    permission as has_permission,
-    role as has_role,
-    signed_in,
-)
+from fastapi_sessionkit.requirements import Requirement, all_of, custom, signed_in
 
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
@@ -67,15 +60,15 @@ class Rule:
         self.redirect_to = None if redirect_to is None else checked_target(redirect_to, "Rule(redirect_to=...)")
         conditions: list[Requirement] = []
         if role is not None:
-            conditions.append(has_role(role))
+            conditions.append(requirements.role(role))
         if roles is not None:
-            conditions.append(has_role(*_listed(roles, "roles")))
+            conditions.append(requirements.role(*_listed(roles, "roles")))
         if permission is not None:
-            conditions.append(has_permission(permission))
+            conditions.append(requirements.permission(permission))
         if permissions is not None:
-            conditions.append(has_permission(*_listed(permissions, "permissions")))
+            conditions.append(requirements.permission(*_listed(permissions, "permissions")))
         if fresh is not None:
-            conditions.append(fresh_within(fresh))
+            conditions.append(requirements.fresh(fresh))
         if requires is not None:
             conditions.append(requires)
         if allow is not None:

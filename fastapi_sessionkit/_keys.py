@@ -1,0 +1,101 @@
+"""The secrets of a kit, as its backend uses them: keys for a purpose, ids, and the sealing of records into tokens."""
+
+import base64
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from itsdangerous import BadData, Signer
+from itsdangerous.encoding import base64_decode, base64_encode
+
+from fastapi_sessionkit.errors import ConfigurationError
+from fastapi_sessionkit.stores.base import SessionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class BackendContext:
+    """What a kit gives to its backend.
+
+    Attributes:
+        secret_keys: the first signs, all verify.
+        salt: names the kit and the cookie, so that no token passes for another's.
+        clock: Unix seconds.
+        new_id: makes an id of 43 URL-safe characters, 256 random bits.
+        cookie_size: bytes that a token takes as a cookie, name included.
+        cookie_limit: bytes that a cookie may take.
+    """
+
+    secret_keys: tuple[str, ...]
+    salt: str
+    clock: Callable[[], float]
+    new_id: Callable[[], str]
+    cookie_size: Callable[[str], int]
+    cookie_limit: int
+
+    def signer(self, purpose: str) -> Signer:
+        """HMAC-SHA256 under a key derived for this purpose."""
+        newest_last = self.secret_keys[::-1]
+        salt = f"{self.salt}.{purpose}"
+        return Signer(newest_last, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
+
+
+def new_session_id() -> str:
+    """256 random bits as 43 URL-safe characters (OWASP Session Management asks for 64 bits of entropy at least)."""
+    return secrets.token_urlsafe(32)
+
+
+def packed(record: SessionRecord) -> bytes:
+    """Times in milliseconds, the later three counted from the first, then the data."""
+    start = round(record.created_at * 1_000)
+    later = (record.authenticated_at, record.last_seen_at, record.expires_at)
+    times = ",".join(str(round(time * 1_000) - start) for time in later)
+    return f"{start},{times},{record.version}|".encode() + record.data
+
+
+def unpacked(payload: bytes) -> SessionRecord:
+    head, _, data = payload.partition(b"|")
+    start, authenticated, seen, expires, version = map(int, head.split(b","))
+    at, since, last, until = ((start + offset) / 1_000 for offset in (0, authenticated, seen, expires))
+    return SessionRecord(data, None, version, at, since, last, until)
+
+
+Seal = Callable[[bytes], str]
+Unseal = Callable[[bytes], bytes]
+
+
+def signing(context: BackendContext) -> tuple[Seal, Unseal]:
+    signer = context.signer("session")
+    return (
+        lambda payload: signer.sign(base64_encode(payload)).decode(),
+        lambda token: base64_decode(signer.unsign(token)),
+    )
+
+
+def encryption(context: BackendContext) -> tuple[Seal, Unseal]:
+    try:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    except ImportError as error:
+        msg = "CookieBackend(encrypt=True) needs the extra: pip install 'fastapi-sessionkit[encryption]'"
+        raise ConfigurationError(msg) from error
+    salt = context.salt.encode()
+    signer = context.signer("encrypted-session")
+    ciphers = [AESGCM(signer.derive_key(key)) for key in context.secret_keys]
+
+    def seal(payload: bytes) -> str:
+        nonce = os.urandom(12)
+        return base64.urlsafe_b64encode(nonce + ciphers[0].encrypt(nonce, payload, salt)).rstrip(b"=").decode()
+
+    def unseal(token: bytes) -> bytes:
+        sealed = base64_decode(token)
+        for cipher in ciphers:
+            try:
+                return cipher.decrypt(sealed[:12], sealed[12:], salt)
+            except InvalidTag:
+                continue
+        msg = "No key opens this token"
+        raise BadData(msg)
+
+    return seal, unseal
