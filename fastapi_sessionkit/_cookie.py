@@ -93,7 +93,7 @@ class SessionCookie:
         """The ``Set-Cookie`` value that stores the token for ``max_age`` seconds."""
         if self.size(token) > LIMIT:
             raise SessionTooLarge(self.size(token), LIMIT, {})
-        if self.secure and not self._warned and scope["scheme"] in {"http", "ws"}:
+        if self.secure and not self._warned and scope.get("scheme", "http") in {"http", "ws"}:
             self._warned = True
             logger.warning(
                 "The session cookie is Secure and was sent over plain http: browsers drop it, except on localhost. "

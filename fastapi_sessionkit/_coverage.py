@@ -121,7 +121,7 @@ def _parts(template: str, convertors: tuple[tuple[str, str], ...]) -> tuple[_Par
     for at, text in enumerate(texts, 1):
         last = at == len(texts)
         if PARAM_REGEX.search(text):
-            parts += _with_parameters(_fragments(text, known), last)
+            parts += _with_parameters(_fragments(text, known), last=last)
         elif text in (".", "..") or (not text and not last) or UNREADABLE.search(text):
             return None
         elif text:
@@ -141,7 +141,7 @@ def _fragments(text: str, known: dict[str, str]) -> list[str | None]:
     return fragments
 
 
-def _with_parameters(fragments: list[str | None], last: bool) -> list[_Part]:
+def _with_parameters(fragments: list[str | None], *, last: bool) -> list[_Part]:
     """A piece's parts, or parts that have its paths and more: that can turn an answer into POSSIBLE and no other way.
 
     Only the last piece can match no text, for then the path ends with a slash; elsewhere that is an empty segment.

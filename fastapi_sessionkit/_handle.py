@@ -249,10 +249,9 @@ class SessionHandle(Generic[M]):
         self._notice_changes_in_place()
         if self._action is Action.KEEP and not self._patch and not self._is_touch_due():
             return None
-        cookie = None
         with anyio.CancelScope(shield=True):
             cookie = await self._save()
-        return cookie
+        return cookie  # noqa: RET504 - mypy takes a CancelScope for something that swallows exceptions
 
     async def _save(self) -> bytes | None:
         if self._action is Action.SIGN_IN and self._session is not None:

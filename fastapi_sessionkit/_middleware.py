@@ -1,5 +1,6 @@
 """The pure ASGI layer: attach the handle, gate, and commit once, just before the response's first byte."""
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from fastapi_sessionkit._origin import SAFE_METHODS
 from fastapi_sessionkit.errors import Forbidden
 from fastapi_sessionkit.guard import RouterGuard
 
+logger = logging.getLogger(__name__)
 
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
 
@@ -35,14 +37,12 @@ class SessionMiddleware:
         *,
         services: Services[Any],
         guard: RouterGuard | None,
-        check_origin: bool,
         host: Starlette,
         on_startup: Callable[[], None],
     ) -> None:
         self.app = app
         self.services = services
         self.guard = guard
-        self.check_origin = check_origin
         self.host = host
         self.on_startup: Callable[[], None] | None = on_startup
 
@@ -71,7 +71,7 @@ class SessionMiddleware:
 
     async def _serve(self, handle: SessionHandle[Any], scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            if self.check_origin and scope.get("method") not in SAFE_METHODS:
+            if scope.get("method") not in SAFE_METHODS:
                 self._refuse_cross_origin(handle, scope)
             if self.guard is not None:
                 await self.guard.enforce(handle, scope)
@@ -88,7 +88,7 @@ class SessionMiddleware:
     async def _respond(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with an error as if the application had raised it: its exception handlers see it."""
 
-        async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        async def failing(*_: object) -> None:
             raise error
 
         send = _closing(send) if _needs_close(scope) else send
@@ -98,11 +98,17 @@ class SessionMiddleware:
         async def send_watched(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
                 self._started()
+            elif message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
+                await self._close()
             await send(message)
-            if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
-                await self.services.backend.aclose()
 
         return send_watched
+
+    async def _close(self) -> None:
+        try:
+            await self.services.backend.aclose()
+        except Exception as error:  # noqa: BLE001 - the application shuts down all the same
+            logger.error("The session store did not close: %s", type(error).__name__)  # noqa: TRY400 - a driver's text may hold values
 
     def _started(self) -> None:
         on_startup, self.on_startup = self.on_startup, None
@@ -139,7 +145,7 @@ class _Exchange:
         if handle.asked and message.get("status", 200) < 500:
             try:
                 cookie = await handle.commit()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is answered or raised
                 await self._replace(error)
         handle.closed = True
         if handle.hide_body:

@@ -133,7 +133,7 @@ class RouterGuard:
         """Hold somebody against what is required."""
         rule, requirement = selection.rule, selection.requirement
         if requirement is None:
-            return Decision(True, rule, selection.reason)
+            return Decision(allowed=True, rule=rule, reason=selection.reason)
         somebody = subject.session is not None
         reason = await _refusal(rule, requirement, subject)
         return Decision(reason is None, rule, reason or f"fulfils {requirement}", requirement, somebody)
@@ -158,7 +158,7 @@ class RouterGuard:
         if selection.requirement is not None:
             decision = await self.judge(selection, await handle.subject())
         else:
-            decision = Decision(True, selection.rule, selection.reason)
+            decision = Decision(allowed=True, rule=selection.rule, reason=selection.reason)
         if self.debug:
             _log(decision, method, path, await handle.load() if decision.signed_in else None)
         if not decision.allowed and is_preflight(scope):

@@ -1,6 +1,7 @@
 """``SessionKit``: the settings in one place, wired together and put on an application."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
@@ -12,7 +13,6 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
-from fastapi_sessionkit import mutation
 from fastapi_sessionkit._codec import SessionCodec
 from fastapi_sessionkit._cookie import LIMIT, CookieSettings, SessionCookie
 from fastapi_sessionkit._denial import Redirected, redirect_response
@@ -23,12 +23,21 @@ from fastapi_sessionkit._lifetimes import Lifetimes
 from fastapi_sessionkit._lookup import handle_of
 from fastapi_sessionkit._middleware import SessionMiddleware
 from fastapi_sessionkit._origin import OriginPolicy
+from fastapi_sessionkit._routes import served
 from fastapi_sessionkit.backends import CookieBackend, SessionBackend, StoreBackend
 from fastapi_sessionkit.dependencies import Asked, Required, checked_requirement
 from fastapi_sessionkit.errors import ConfigurationError, NotAuthenticated
 from fastapi_sessionkit.guard import RouterGuard
 from fastapi_sessionkit.openapi import document, report
-from fastapi_sessionkit.requirements import Access, Requirement, any_permission, fresh, permission, role
+from fastapi_sessionkit.requirements import (
+    Access,
+    Requirement,
+    any_permission,
+    check_readable,
+    fresh,
+    permission,
+    role,
+)
 from fastapi_sessionkit.session import Session, SessionInfo
 from fastapi_sessionkit.stores.base import SessionStore
 
@@ -56,8 +65,8 @@ class SessionKit(Generic[M]):
         access: how to read roles and permissions from the session.
         trusted_origins: other origins, ``scheme://host[:port]``, whose pages may send unsafe requests with the cookie
             and sign people in.
-        cross_origin_protection: refuse unsafe requests with the cookie from any other origin. Switching it off leaves
-            ``SameSite`` alone to stand against cross-site request forgery; sign-ins stay checked.
+        cross_origin_protection: refuse unsafe requests with the cookie, and sign-ins, from any other origin. Switched
+            off, ``SameSite`` alone stands against cross-site request forgery, and nothing against login CSRF.
         name: tells this kit from another: in its tokens' signature and in OpenAPI.
         clock: gives Unix seconds; for tests.
         new_id: makes session ids of 256 random bits; for tests.
@@ -84,8 +93,7 @@ class SessionKit(Generic[M]):
         new_id: Callable[[], str] = new_session_id,
     ) -> None:
         self.model: type[M] = _checked_model(model)
-        self.name = name
-        self._check_origin = cross_origin_protection
+        self.name = _checked_name(name)
         session_cookie = SessionCookie(cookie)
         self.cookie_name = session_cookie.name
         self.backend = _backend(backend)
@@ -104,7 +112,7 @@ class SessionKit(Generic[M]):
             codec=SessionCodec(self.model),
             backend=self.backend,
             cookie=session_cookie,
-            origins=OriginPolicy(trusted_origins),
+            origins=OriginPolicy(trusted_origins, enabled=cross_origin_protection),
             access=access,
             lifetimes=Lifetimes(
                 in_seconds(idle_timeout, "idle_timeout"), in_seconds(absolute_timeout, "absolute_timeout"), clock
@@ -125,12 +133,12 @@ class SessionKit(Generic[M]):
         if guard is not None and not isinstance(guard, RouterGuard):
             msg = f"install(guard=...) takes a RouterGuard, not {guard!r}"
             raise ConfigurationError(msg)
+        self._check_rules(guard)
         app.user_middleware.append(
             Middleware(
                 SessionMiddleware,
                 services=self.services,
                 guard=guard,
-                check_origin=self._check_origin,
                 host=app,
                 on_startup=lambda: self._check(app, guard),
             )
@@ -139,8 +147,22 @@ class SessionKit(Generic[M]):
         document(app, self, guard)
 
     def _check(self, app: Starlette, guard: RouterGuard | None) -> None:
+        """What only a complete application shows, at startup."""
         document(app, self, guard)  # again, in case app.openapi was replaced after install
+        for call in {call for route in served(app) for call in route.dependencies}:
+            if isinstance(call, RouterGuard):
+                self._check_rules(call)
+            elif isinstance(call, Required | Asked) and call.kit is None:
+                self._readable(call.requirement)
         report(app, guard)
+
+    def _check_rules(self, guard: RouterGuard | None) -> None:
+        for rule in guard.rules if guard is not None else ():
+            if rule.requirement is not None and self.services.access.check is None:
+                self._readable(rule.requirement)
+
+    def _readable(self, requirement: Requirement) -> Requirement:
+        return check_readable(requirement, self.model, self.services.access)
 
     # Dependencies
 
@@ -165,43 +187,43 @@ class SessionKit(Generic[M]):
 
     def require(self, requirement: Requirement) -> Required[M]:
         """The session, when it fulfils a requirement; otherwise 401 or 403."""
-        return Required(checked_requirement(requirement), self, "kit.require")
+        return Required(self._readable(checked_requirement(requirement)), self, "kit.require")
 
     def require_role(self, *any_of: str) -> Required[M]:
         """The session, when it has one of these roles; otherwise 401 or 403."""
-        return Required(role(*any_of), self, "kit.require_role")
+        return Required(self._readable(role(*any_of)), self, "kit.require_role")
 
     def require_permission(self, *all_of: str) -> Required[M]:
         """The session, when it has all of these permissions; otherwise 401 or 403."""
-        return Required(permission(*all_of), self, "kit.require_permission")
+        return Required(self._readable(permission(*all_of)), self, "kit.require_permission")
 
     def require_any_permission(self, *any_of: str) -> Required[M]:
         """The session, when it has one of these permissions; otherwise 401 or 403."""
-        return Required(any_permission(*any_of), self, "kit.require_any_permission")
+        return Required(self._readable(any_permission(*any_of)), self, "kit.require_any_permission")
 
     def require_fresh(self, max_age: Duration) -> Required[M]:
         """The session, when its user signed in at most this long ago; otherwise 401 or 403."""
-        return Required(fresh(max_age), self, "kit.require_fresh")
+        return Required(self._readable(fresh(max_age)), self, "kit.require_fresh")
 
     def has_role(self, role_name: str) -> Asked:
         """Whether the session has this role."""
-        return Asked(role(role_name), self, "kit.has_role")
+        return Asked(self._readable(role(role_name)), self, "kit.has_role")
 
     def has_permission(self, permission_name: str) -> Asked:
         """Whether the session has this permission."""
-        return Asked(permission(permission_name), self, "kit.has_permission")
+        return Asked(self._readable(permission(permission_name)), self, "kit.has_permission")
 
     def has_all_permissions(self, *all_of: str) -> Asked:
         """Whether the session has all of these permissions."""
-        return Asked(permission(*all_of), self, "kit.has_all_permissions")
+        return Asked(self._readable(permission(*all_of)), self, "kit.has_all_permissions")
 
     def has_any_permission(self, *any_of: str) -> Asked:
         """Whether the session has one of these permissions."""
-        return Asked(any_permission(*any_of), self, "kit.has_any_permission")
+        return Asked(self._readable(any_permission(*any_of)), self, "kit.has_any_permission")
 
     def has_role_permission(self, role_name: str, permission_name: str) -> Asked:
         """Whether the session has both the role and the permission."""
-        return Asked(role(role_name) & permission(permission_name), self, "kit.has_role_permission")
+        return Asked(self._readable(role(role_name) & permission(permission_name)), self, "kit.has_role_permission")
 
     # Mutation
 
@@ -241,6 +263,13 @@ def _check_installable(kit: SessionKit[Any], app: Starlette) -> None:
                 'SessionKit(name="staff", cookie=CookieSettings(name="staff_session"))'
             )
             raise ConfigurationError(msg)
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.\-]+", name):
+        msg = f"SessionKit(name=...) is letters, digits, _, . and -: OpenAPI shows it. Not {name!r}"
+        raise ConfigurationError(msg)
+    return name
 
 
 def _checked_model(model: object) -> Any:

@@ -1,11 +1,11 @@
 """Requirements: what a session must be or have, as small named values that combine with ``&`` and ``|``."""
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from inspect import isawaitable
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi_sessionkit._durations import Duration, in_seconds
 from fastapi_sessionkit.errors import ConfigurationError
@@ -76,6 +76,9 @@ class Requirement:
 
     __slots__ = ()
 
+    reads: ClassVar[str | None] = None
+    """The attribute of the session that this reads, unless an ``Access`` hook reads it."""
+
     @property
     def name(self) -> str:
         """For example ``role:admin | permission:reports:write``."""
@@ -84,6 +87,10 @@ class Requirement:
     async def refusal(self, subject: Subject) -> str | None:
         """``None`` when the subject fulfils this, otherwise the reason why not, without any value of the session."""
         raise NotImplementedError
+
+    def leaves(self) -> Iterator["Requirement"]:
+        """The requirements that this is made of."""
+        yield self
 
     def alternatives(self) -> tuple[tuple["Requirement", ...], ...]:
         """The same as a choice of conjunctions: one of the outer tuples must hold in all its parts."""
@@ -111,6 +118,7 @@ class _SignedIn(Requirement):
 
 @dataclass(frozen=True, slots=True)
 class _Role(Requirement):
+    reads = "all_roles"
     role: str
 
     @property
@@ -125,6 +133,7 @@ class _Role(Requirement):
 
 @dataclass(frozen=True, slots=True)
 class _Permission(Requirement):
+    reads = "permissions"
     permission: str
 
     @property
@@ -187,6 +196,10 @@ class _AllOf(Requirement):
                 return reason
         return None
 
+    def leaves(self) -> Iterator[Requirement]:
+        for part in self.parts:
+            yield from part.leaves()
+
     def alternatives(self) -> tuple[tuple[Requirement, ...], ...]:
         combined: tuple[tuple[Requirement, ...], ...] = ((),)
         for part in self.parts:
@@ -210,6 +223,10 @@ class _AnyOf(Requirement):
                 return None
             reasons.append(reason)
         return " and ".join(dict.fromkeys(reasons))
+
+    def leaves(self) -> Iterator[Requirement]:
+        for part in self.parts:
+            yield from part.leaves()
 
     def alternatives(self) -> tuple[tuple[Requirement, ...], ...]:
         return tuple(choice for part in self.parts for choice in part.alternatives())
@@ -271,6 +288,22 @@ def custom(fn: Check, name: str | None = None) -> Requirement:
         raise ConfigurationError(msg)
     own = getattr(fn, "__name__", type(fn).__name__)
     return _Custom(fn, name or ("check" if own == "<lambda>" else own))
+
+
+def check_readable(requirement: Requirement, model: type, access: Access) -> Requirement:
+    """The requirement, or ``ConfigurationError`` when it asks for what neither the model nor a hook can tell."""
+    hooks = {"all_roles": access.get_roles, "permissions": access.get_permissions}
+    for leaf in requirement.leaves():
+        if leaf.reads is None or hooks[leaf.reads] is not None:
+            continue
+        if not hasattr(model, leaf.reads) and leaf.reads not in getattr(model, "model_fields", ()):
+            hook = {"all_roles": "get_roles", "permissions": "get_permissions"}[leaf.reads]
+            msg = (
+                f"{leaf.name} can't be asked of a {model.__name__}, which has no {leaf.reads}: subclass Session, or say "
+                f"how to read it with SessionKit(access=Access({hook}=lambda session: ...))"
+            )
+            raise ConfigurationError(msg)
+    return requirement
 
 
 def _names(names: tuple[object, ...], what: str) -> tuple[str, ...]:

@@ -1,0 +1,318 @@
+"""The glob syntax of rules and the index over many of them."""
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from itertools import cycle, islice
+from types import FrameType
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fastapi_sessionkit._patterns import Automaton, Pattern, PatternIndex
+from fastapi_sessionkit.errors import ConfigurationError
+
+SEGMENTS = ["a", "b", "ab"]
+
+patterns = st.lists(st.sampled_from([*SEGMENTS, "*", "**"]), max_size=6).map(lambda parts: "/" + "/".join(parts))
+paths = st.builds(
+    lambda parts, slash: "/" + "/".join(parts) + (slash if parts else ""),
+    st.lists(st.sampled_from([*SEGMENTS, "z", "*", "**"]), max_size=8),
+    st.sampled_from(["", "/"]),
+)
+
+
+def reference(pattern: str, path: str) -> bool:
+    """The contract's three sentences, as slow and as plain as they come."""
+
+    def match(wanted: list[str], given: list[str]) -> bool:
+        if not wanted:
+            return not given
+        if wanted[0] in ("*", "**"):
+            least = 1 if wanted[0] == "*" else 0
+            return any(match(wanted[1:], given[skip:]) for skip in range(least, len(given) + 1))
+        return bool(given) and given[0] == wanted[0] and match(wanted[1:], given[1:])
+
+    return match([part for part in pattern.split("/") if part], [part for part in path.split("/") if part])
+
+
+def index_of(texts: list[str]) -> PatternIndex[int]:
+    return PatternIndex((Pattern(text), number) for number, text in enumerate(texts))
+
+
+def anything(_: int) -> bool:
+    return True
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "others"),
+    [
+        ("/", ["/", ""], ["/a", "/a/"]),
+        ("/admin", ["/admin", "/admin/"], ["/", "", "/Admin", "/adminx", "/admin/x", "/x/admin"]),
+        ("/admin/*", ["/admin/x", "/admin/x/", "/admin/x/y"], ["/admin", "/admin/", "/adminx", "/x"]),
+        ("/admin/**", ["/admin", "/admin/", "/admin/x", "/admin/x/y/"], ["/", "/adminx", "/x/admin"]),
+        ("/a/**/b", ["/a/b", "/a/x/b", "/a/x/y/b", "/a/b/b"], ["/ab", "/a", "/a/b/c", "/a/xb"]),
+        ("/a/*/b", ["/a/x/b", "/a/x/y/b", "/a/b/b"], ["/a/b", "/a/x/b/y"]),
+        ("/**", ["/", "", "/a", "/a/b/"], []),
+        ("/*", ["/a", "/a/b"], ["/", ""]),
+        ("/*/*", ["/a/b", "/a/b/c"], ["/a", "/"]),
+        ("/**/*/b", ["/a/b", "/a/b/b"], ["/b", "/"]),
+        ("/**/new", ["/new", "/a/new"], ["/a/new/x"]),
+        ("/a.b+c", ["/a.b+c"], ["/axb+c", "/a.bbc"]),
+        ("/100%/caf\u00e9 x", ["/100%/caf\u00e9 x"], ["/100/caf\u00e9 x"]),
+    ],
+)
+def test_a_pattern_matches_whole_segments(pattern: str, matching: list[str], others: list[str]) -> None:
+    matched = [path for path in matching + others if Pattern(pattern).matches(path)]
+
+    assert matched == matching
+
+
+@given(patterns, paths)
+@example("/a/**/a/**/b", "/a/a/b/b")
+@example("/**/a/b", "/a/a/b")
+def test_matching_agrees_with_a_plain_matcher(pattern: str, path: str) -> None:
+    assert Pattern(pattern).matches(path) is reference(pattern, path)
+
+
+@pytest.mark.parametrize("path", ["admin", "*", "admin/x", "x/admin"])
+def test_a_path_that_starts_with_no_slash_is_nobodys(path: str) -> None:
+    assert not Pattern("/admin/**").matches(path)
+    assert not Pattern("/**").matches(path)
+    assert index_of(["/**"]).find(path, anything) is None
+
+
+def test_only_one_trailing_slash_does_not_count() -> None:
+    assert not Pattern("/admin").matches("/admin//")
+    assert not Pattern("/").matches("//")
+
+
+def test_a_star_in_the_request_path_is_no_wildcard() -> None:
+    assert not Pattern("/admin/x").matches("/admin/*")
+    assert index_of(["/admin/x", "/**/x"]).find("/*/y", anything) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("", "starts with a slash"),
+        ("admin", "starts with a slash"),
+        (" /admin", "starts with a slash"),
+        ("**", "starts with a slash"),
+        ("/a*", "stand alone"),
+        ("/*a/b", "stand alone"),
+        ("/a**b", "stand alone"),
+        ("/***", "stand alone"),
+        ("/a/**.json", "stand alone"),
+        ("/a//b", "empty segment"),
+        ("//", "empty segment"),
+        ("/a//", "empty segment"),
+        ("/a/", "slash at the end"),
+        ("/a/**/", "slash at the end"),
+        ("/a/.", ". or .. segment"),
+        ("/../a", ". or .. segment"),
+        ("/a/../b", ". or .. segment"),
+        ("/a\\b", "backslash"),
+        ("/a\n", "control"),
+        ("/a\x00", "control"),
+        ("/a\x7f", "control"),
+        ("/a\x85", "control"),
+        ("/a\u2028", "control"),
+        ("/a\u2029", "control"),
+        ("/a\ufffd", "unreadable"),
+        ("/a" + chr(0xDC80), "unreadable"),
+        ("/users/{id}", "has * for {name}"),
+        ("/files/{p:path}", "** for {name:path}"),
+        ("/a?x=1", "only the path"),
+        ("/a#top", "only the path"),
+        ("/caf%C3%A9", "percent-decoded"),
+        ("/a%2fb", "percent-decoded"),
+        ("/" + "a" * 1_000, "at most 1,000 characters"),
+    ],
+)
+def test_what_is_no_pattern_is_refused_with_advice(text: str, advice: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Pattern(text)
+
+    assert advice in str(refused.value)
+
+
+@pytest.mark.parametrize("thing", [None, 1, b"/admin", ["/admin"]])
+def test_what_is_no_string_is_refused_by_its_type(thing: object) -> None:
+    with pytest.raises(ConfigurationError, match=type(thing).__name__):
+        Pattern(thing)  # type: ignore[arg-type]
+
+
+def test_a_thousand_characters_are_still_a_pattern() -> None:
+    text = "/" + "a" * 999
+
+    assert Pattern(text).matches(text)
+
+
+@pytest.mark.parametrize("text", ["/.well-known/**", "/...", "/a..b", "/a.", "/-/_/~", "/50%", "/%zz"])
+def test_what_only_looks_odd_is_a_pattern(text: str) -> None:
+    assert Pattern(text).matches(text)
+
+
+@given(st.text(max_size=20).map(lambda text: "/" + text))
+def test_any_text_is_either_a_pattern_or_a_configuration_error(text: str) -> None:
+    try:
+        pattern = Pattern(text)
+    except ConfigurationError:
+        return
+
+    assert pattern.matches(text)
+
+
+def test_patterns_are_values() -> None:
+    pattern = Pattern("/a/*")
+
+    assert pattern == Pattern("/a/*") != Pattern("/a/**")
+    assert len({pattern, Pattern("/a/*")}) == 1
+    assert (pattern.text, pattern.segments) == ("/a/*", ("a", "*"))
+    assert repr(pattern) == "Pattern(text='/a/*')"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        pattern.text = "/b"  # type: ignore[misc]
+
+
+@given(st.lists(patterns, max_size=12), paths, st.sets(st.integers(0, 11)))
+def test_the_index_finds_what_a_scan_in_order_finds(texts: list[str], path: str, refused: set[int]) -> None:
+    scan = next((n for n, text in enumerate(texts) if n not in refused and reference(text, path)), None)
+
+    assert index_of(texts).find(path, lambda number: number not in refused) == scan
+
+
+@given(st.lists(patterns, max_size=12), paths)
+def test_the_index_asks_about_every_match_once_and_in_order(texts: list[str], path: str) -> None:
+    asked: list[int] = []
+
+    def note(number: int) -> bool:
+        asked.append(number)
+        return False
+
+    index_of(texts).find(path, note)
+
+    assert asked == [number for number, text in enumerate(texts) if reference(text, path)]
+
+
+def test_the_order_given_decides_and_not_which_pattern_is_narrower() -> None:
+    assert index_of(["/a/**", "/a/b", "/**/b"]).find("/a/b", anything) == 0
+    assert index_of(["/**/b", "/a/b", "/a/**"]).find("/a/b", anything) == 0
+    assert index_of(["/c", "/a/**/b", "/a/**"]).find("/a/b", anything) == 1
+
+
+def test_patterns_that_go_on_with_the_same_literal_behind_a_wildcard_stay_apart() -> None:
+    index = index_of(["/a/**/b/c", "/a/**/b/d", "/a/*/b/**", "/a/**/b"])
+
+    assert [index.find(path, anything) for path in ("/a/b/c", "/a/b/d", "/a/x/b/e", "/a/b")] == [0, 1, 2, 3]
+
+
+def test_an_empty_index_finds_nothing() -> None:
+    assert index_of([]).find("/", anything) is None
+
+
+def test_what_was_not_accepted_once_may_be_accepted_the_next_time() -> None:
+    index = index_of(["/a/**", "/a/b"])
+
+    answers = [index.find("/a/b", accepted.__contains__) for accepted in ({0}, {1}, set[int]())]
+
+    assert answers == [0, 1, None]
+
+
+@pytest.mark.parametrize("path", ["/a/" + "x" * 250 + "/b", "/a/" + "x" * 5_000 + "/b"])
+def test_a_path_too_long_to_be_remembered_finds_the_same(path: str) -> None:
+    index = index_of(["/b", "/a/*/c", "/a/*/b"])
+
+    assert [index.find(path, anything) for _ in range(2)] == [2, 2]
+
+
+def steps_of(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> int:
+    steps, step = 0, Automaton.step
+
+    def counted(self: Automaton, active: int, segment: str) -> int:
+        nonlocal steps
+        steps += 1
+        return step(self, active, segment)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Automaton, "step", counted)
+        action()
+    return steps
+
+
+@pytest.mark.parametrize("text", ["/**/a/**/a/**/a/**/b", "/" + "**/a/" * 199 + "b", "/*" * 500, "/a/*" * 250])
+def test_attack_many_double_stars_and_a_deep_path_take_one_step_a_segment(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    pattern, index = Pattern(text), index_of([text])
+    deep = "/a" * 2_000
+
+    assert steps_of(monkeypatch, lambda: pattern.matches(deep)) <= 2_000
+    assert steps_of(monkeypatch, lambda: index.find(deep, anything)) <= 2_000
+
+
+def test_attack_a_path_that_wakes_every_rule_takes_one_step_a_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = index_of([f"/**/a{number}/**/a{number}/**/end" for number in range(1_000)])
+    path = "/" + "/".join(islice(cycle(f"a{number}" for number in range(1_000)), 2_000))
+
+    assert index.find(path + "/end", lambda number: number == 999) == 999
+    assert steps_of(monkeypatch, lambda: index.find(path, anything)) <= 2_000
+
+
+def calls_of(action: Callable[[], object]) -> int:
+    calls, before = 0, sys.getprofile()
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        action()
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def test_a_path_asked_for_again_is_remembered() -> None:
+    index = index_of(["/**"])
+    first, again = (calls_of(lambda: index.find("/a/b", anything)) for _ in range(2))
+
+    assert again < first
+
+
+def test_attack_made_up_paths_push_each_other_out_of_memory() -> None:
+    index = index_of(["/**"])
+    first = calls_of(lambda: index.find("/a/b", anything))
+    for number in range(1_024):
+        index.find(f"/{number}", anything)
+
+    assert calls_of(lambda: index.find("/a/b", anything)) == first
+
+
+def test_attack_a_path_over_256_characters_is_not_remembered() -> None:
+    index = index_of(["/**"])
+    first, again = (calls_of(lambda: index.find("/" + "x" * 256, anything)) for _ in range(2))
+
+    assert again == first
+
+
+@pytest.mark.parametrize(
+    ("family", "path"),
+    [
+        ("/area{}/**", "/area{}/users/list"),
+        ("/a/long/prefix/that/all/share/x{}/**", "/a/long/prefix/that/all/share/x{}/y"),
+        ("/a/long/prefix/that/all/share/x{}", "/a/long/prefix/that/all/share/x{}"),
+        ("/api/*/thing{}/**", "/api/v1/thing{}/y"),
+        ("/api/*/thing{}/*/end", "/api/v1/thing{}/y/end"),
+        ("/**/thing{}", "/api/v1/thing{}"),
+        ("/*/*/thing{}", "/api/v1/thing{}"),
+        ("/api/*/thing{}/**", "/api/v1/other/y"),
+    ],
+)
+def test_a_thousand_rules_take_as_many_calls_as_one(family: str, path: str) -> None:
+    one, many = index_of([family.format(0)]), index_of([family.format(number) for number in range(1_000)])
+    of_one, of_many = path.format(0), path.format(999)
+
+    assert calls_of(lambda: many.find(of_many, anything)) == calls_of(lambda: one.find(of_one, anything))
