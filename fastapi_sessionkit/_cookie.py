@@ -74,7 +74,7 @@ class SessionCookie:
         flags += [f"Domain={settings.domain}"] if settings.domain else []
         flags += ["Secure"] if secure else []
         self._flags = "; ".join(flags)
-        self._pairs = re.compile(rb"(?:\A|;)[ \t]*" + re.escape(self.name.encode()) + rb"=([^;]*)")
+        self._start = f"{self.name}=".encode()
         self._warned = False
 
     def read(self, scope: Scope) -> bytes | None:
@@ -83,10 +83,16 @@ class SessionCookie:
         ``None`` when there is none, when it is longer than any that this library sends, or when it comes twice: a
         planted second cookie must not win, and must not be chosen by order (session fixation by cookie tossing).
         """
-        found = [value for key, header in scope["headers"] if key == b"cookie" for value in self._pairs.findall(header)]
+        found = [
+            pair.strip(b" \t")
+            for key, header in scope["headers"]
+            if key == b"cookie" and self._start in header
+            for pair in header.split(b";")
+            if pair.lstrip(b" \t").startswith(self._start)
+        ]
         if len(found) != 1:
             return None
-        value: bytes = found[0].strip(b" \t")
+        value: bytes = found[0][len(self._start) :].lstrip(b" \t")
         return value if 0 < len(value) <= LIMIT else None
 
     def write(self, token: str, max_age: float, scope: Scope) -> bytes:
@@ -116,24 +122,24 @@ Headers = list[tuple[bytes, bytes]]
 
 def mark_private(headers: Headers, *, signed_in: bool) -> None:
     """Say to caches that the response depends on the cookie (RFC 9111, sections 4.1 and 5.2)."""
-    vary = [value for key, value in headers if key.lower() == b"vary"]
-    names = {name.strip().lower() for value in vary for name in value.split(b",")}
-    if not names & {b"cookie", b"*"}:
+    present = {key.lower() for key, _ in headers}
+    if b"vary" not in present or not _listed(headers, b"vary") & {b"cookie", b"*"}:
         headers.append((b"vary", b"Cookie"))
     # Some shared caches ignore Vary.
-    if signed_in and not any(key.lower() == b"cache-control" for key, _ in headers):
+    if signed_in and b"cache-control" not in present:
         headers.append((b"cache-control", b"private, no-cache"))
 
 
 def set_cookie(headers: Headers, cookie: bytes) -> None:
     """Add the cookie, and keep the response out of caches unless the application did: a cached cookie is a leak."""
     headers.append((b"set-cookie", cookie))
-    directives = {
-        directive.strip().lower().partition(b"=")[0]
-        for key, value in headers
-        if key.lower() == b"cache-control"
-        for directive in value.split(b",")
-    }
+    directives = {directive.partition(b"=")[0] for directive in _listed(headers, b"cache-control")}
     if not directives & {b"private", b"no-store"}:
         headers[:] = [header for header in headers if header[0].lower() != b"cache-control"]
         headers.append((b"cache-control", b"no-store"))
+
+
+def _listed(headers: Headers, name: bytes) -> set[bytes]:
+    """What a comma-separated header names, in lower case."""
+    values = (value for key, value in headers if key.lower() == name)
+    return {item.strip().lower() for value in values for item in value.split(b",")}

@@ -123,7 +123,7 @@ class SessionHandle(Generic[M]):
             return None
         if self.loaded is not None:
             return SessionInfo.of(self.loaded.record)
-        return SessionInfo.of(self.services.lifetimes.begun(b"", _user_id(session), self._ttl))
+        return SessionInfo.of(self.services.lifetimes.begun(b"", user_id_of(session), self._ttl))
 
     async def _fetch_once(self) -> None:
         if self._lock is None:
@@ -176,7 +176,7 @@ class SessionHandle(Generic[M]):
         data = self.services.codec.dump(session)
         self.services.codec.load(data)  # what can't be read back must not be saved
         ttl = self.services.lifetimes.idle if ttl is None else ttl
-        self._require_room(self.services.lifetimes.begun(data, _user_id(session), ttl))
+        self._require_room(self.services.lifetimes.begun(data, user_id_of(session), ttl))
         self._start_over(Action.SIGN_IN, session)
         self._ttl = ttl
 
@@ -212,7 +212,7 @@ class SessionHandle(Generic[M]):
         codec = self.services.codec
         changed = codec.patched(session, changes)
         if self._action is Action.SIGN_IN:
-            self._require_room(self.services.lifetimes.begun(codec.dump(changed), _user_id(changed), self._ttl))
+            self._require_room(self.services.lifetimes.begun(codec.dump(changed), user_id_of(changed), self._ttl))
         elif self.loaded is not None:
             patch = {**self._patch, **codec.patch(changed, changes)}
             self._require_room(replace(self.loaded.record, data=codec.dump(changed)))
@@ -285,11 +285,9 @@ class SessionHandle(Generic[M]):
 
     async def _save_sign_in(self, session: M) -> bytes:
         services = self.services
-        record = self.services.lifetimes.begun(services.codec.dump(session), _user_id(session), self._ttl)
+        record = self.services.lifetimes.begun(services.codec.dump(session), user_id_of(session), self._ttl)
         self._require_room(record)
-        token = await services.backend.create(record)
-        if self.token is not None:
-            await services.backend.delete(self.token)
+        token = await services.backend.create(record, replaces=self.token)
         return services.cookie.write(token, self.services.lifetimes.remaining(record), self.scope)
 
     async def _save_sign_out(self) -> bytes:
@@ -327,7 +325,7 @@ class SessionHandle(Generic[M]):
 
     def _changed(self, record: SessionRecord) -> SessionRecord:
         data, now = self.services.codec.merged(record.data, self._patch), self.services.lifetimes.clock()
-        user_id = _user_id(self.services.codec.load(data))
+        user_id = user_id_of(self.services.codec.load(data))
         changed = replace(
             record,
             data=data,
@@ -339,7 +337,8 @@ class SessionHandle(Generic[M]):
         return changed
 
 
-def _user_id(session: object) -> str | None:
+def user_id_of(session: object) -> str | None:
+    """Whose session it is, where the model says so."""
     user_id = getattr(session, "user_id", None)
     return user_id if isinstance(user_id, str) else None
 

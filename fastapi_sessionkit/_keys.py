@@ -25,6 +25,7 @@ class BackendContext:
         new_id: makes an id of 43 URL-safe characters, 256 random bits.
         cookie_size: bytes that a token takes as a cookie, name included.
         cookie_limit: bytes that a cookie may take.
+        max_sessions_per_user: how many sessions a user may have; ``None``: any number.
     """
 
     secret_keys: tuple[str, ...]
@@ -33,6 +34,7 @@ class BackendContext:
     new_id: Callable[[], str]
     cookie_size: Callable[[str], int]
     cookie_limit: int
+    max_sessions_per_user: int | None = None
 
     def signer(self, purpose: str) -> Signer:
         """HMAC-SHA256 under a key derived for this purpose."""

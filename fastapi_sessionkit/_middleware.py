@@ -1,6 +1,5 @@
 """The pure ASGI layer: attach the handle, gate, and commit once, just before the response's first byte."""
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,11 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fastapi_sessionkit._cookie import mark_private, set_cookie
 from fastapi_sessionkit._handle import SCOPE_KEY, Services, SessionHandle
+from fastapi_sessionkit._lifecycle import Lifecycle
 from fastapi_sessionkit._origin import SAFE_METHODS
 from fastapi_sessionkit.errors import Forbidden
 from fastapi_sessionkit.guard import RouterGuard
-
-logger = logging.getLogger(__name__)
 
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
 
@@ -38,21 +36,21 @@ class SessionMiddleware:
         services: Services[Any],
         guard: RouterGuard | None,
         host: Starlette,
-        on_startup: Callable[[], None],
+        lifecycle: Lifecycle,
     ) -> None:
         self.app = app
         self.services = services
         self.guard = guard
         self.host = host
-        self.on_startup: Callable[[], None] | None = on_startup
+        self.lifecycle = lifecycle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or pass the lifespan on."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, self._watched(send))
             return
-        if self.on_startup is not None:
-            self._started()
+        if not self.lifecycle.checked:
+            self.lifecycle.check()
         outer: SessionHandle[Any] | None = scope.get(SCOPE_KEY)
         handle = _found(outer, self.services.kit)
         if handle is not None:  # the same kit on an application around this one: one handle a request
@@ -66,8 +64,7 @@ class SessionMiddleware:
             if not exchange.replaced:
                 raise
         finally:
-            if outer is not None:
-                scope[SCOPE_KEY] = outer
+            scope[SCOPE_KEY] = outer  # also ends the cycle of scope and handle: no work for the garbage collector
 
     async def _serve(self, handle: SessionHandle[Any], scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -97,23 +94,12 @@ class SessionMiddleware:
     def _watched(self, send: Send) -> Send:
         async def send_watched(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                self._started()
+                self.lifecycle.start()
             elif message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
-                await self._close()
+                await self.lifecycle.stop()
             await send(message)
 
         return send_watched
-
-    async def _close(self) -> None:
-        try:
-            await self.services.backend.aclose()
-        except Exception as error:  # noqa: BLE001 - the application shuts down all the same
-            logger.error("The session store did not close: %s", type(error).__name__)  # noqa: TRY400 - a driver's text may hold values
-
-    def _started(self) -> None:
-        on_startup, self.on_startup = self.on_startup, None
-        if on_startup is not None:
-            on_startup()
 
 
 class _Exchange:

@@ -4,8 +4,8 @@ A pattern is whole segments: a literal, ``*`` (one or more segments) or ``**`` (
 trailing slash on a request path does not: ``/admin/`` is read as ``/admin``.
 
 Inside, a pattern is its *atoms*, a normal form in which ``*`` is exactly one segment and ``**`` ends every run of
-wildcards: ``/a/**/*/b`` becomes ``a * ** b``. Nothing backtracks or recurses: the work for a path is one step a
-segment, whatever the path and the patterns look like.
+wildcards: ``/a/**/*/b`` becomes ``a * ** b``. Nothing backtracks or recurses: a path takes one step a segment, and
+one look-up for each wildcard that it has come to, whatever it and the patterns look like.
 """
 
 import re

@@ -6,11 +6,13 @@ its token is a signed random id. Both meet ``SessionBackend``.
 
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol, TypeVar, runtime_checkable
+from weakref import WeakValueDictionary
 
+import anyio
 from itsdangerous import BadData, BadSignature
 
 from fastapi_sessionkit._keys import BackendContext, encryption, packed, signing, unpacked
@@ -76,8 +78,8 @@ class SessionBackend(Protocol):
         """The live record behind a token."""
         ...
 
-    async def create(self, record: SessionRecord) -> str:
-        """Keep a new record under a new token, and give the token."""
+    async def create(self, record: SessionRecord, *, replaces: bytes | None = None) -> str:
+        """Keep a new record under a new token, end the session behind the token it replaces, and give the new one."""
         ...
 
     async def update(self, loaded: Loaded, change: Change) -> Written | None:
@@ -136,7 +138,7 @@ class CookieBackend:
         now = self._clock()
         return Loaded(record) if now < record.expires_at and record.last_seen_at <= now + CLOCK_SKEW else None
 
-    async def create(self, record: SessionRecord) -> str:
+    async def create(self, record: SessionRecord, *, replaces: bytes | None = None) -> str:  # noqa: ARG002
         """The record as a token."""
         return self._seal(packed(record))
 
@@ -179,6 +181,8 @@ class StoreBackend:
         _bind_once(self, self._context)
         self._context, self._new_id, self._clock = context, context.new_id, context.clock
         self._signer = context.signer("id")
+        self._most = context.max_sessions_per_user
+        self._turns: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
         self._key_of = lru_cache(maxsize=_REMEMBERED)(self._verified_key)
         if getattr(self.store, "clock", context) is None:
             self.store.clock = context.clock  # type: ignore[attr-defined]
@@ -192,20 +196,32 @@ class StoreBackend:
         key = self._key(token)
         return None if key is None else await self._find(key)
 
-    async def create(self, record: SessionRecord) -> str:
-        """Keep the record under a new id."""
-        return (await self._create(record))[1]
+    async def create(self, record: SessionRecord, *, replaces: bytes | None = None) -> str:
+        """Keep the record under a new id; end what it replaces, and the user's oldest sessions over the limit."""
+        _, token = await self._create(record)
+        if replaces is not None:
+            await self.delete(replaces)
+        if self._most is not None and record.user_id is not None:
+            await self._evict(record.user_id, self._most)
+        return token
 
     async def update(self, loaded: Loaded, change: Change) -> Written | None:
-        """Compare-and-set until it holds, on whatever is there by then."""
-        found: Loaded | None = loaded
-        for _ in range(_ATTEMPTS):
-            if found is None:
-                return None
-            changed = replace(change(found.record), version=found.record.version + 1)
-            if await self._ask(self.store.replace(found.key, changed, version=found.record.version)):
-                return Written(changed)
-            found = await self._find(found.key)
+        """Compare-and-set until it holds, on whatever is there by then.
+
+        Of many changes at once all but one fail at first; those of this process then take turns, so that the number
+        of attempts grows with the number of processes and not with the number of requests.
+        """
+        written = await self._replace(loaded, change)
+        if written is not None:
+            return written
+        async with self._turns.setdefault(loaded.key, anyio.Lock()):
+            for _ in range(_ATTEMPTS):
+                found = await self._find(loaded.key)
+                if found is None:
+                    return None
+                written = await self._replace(found, change)
+                if written is not None:
+                    return written
         raise _contended()
 
     async def rotate(self, loaded: Loaded, change: Change, *, grace: float) -> Written | None:
@@ -233,15 +249,32 @@ class StoreBackend:
 
     async def delete(self, token: bytes) -> None:
         """End the session: by compare-and-set, so that a rotation at the same moment can't carry it over."""
-        found = await self.load(token)
+        key = self._key(token)
+        if key is not None:
+            await self.end(key)
+
+    async def end(self, key: str, *, user_id: str | None = None) -> bool:
+        """End the session of a key, wherever it has moved to; ``False`` when there is none, or not of that user."""
         for _ in range(_ATTEMPTS):
-            if found is None:
-                return
+            found = await self._find(key)
+            if found is None or (user_id is not None and found.record.user_id != user_id):
+                return False
             if await self._point(found, _NOWHERE, found.record.expires_at):
                 await self._ask(self.store.delete(found.key))
-                return
-            found = await self._find(found.key)
+                return True
         raise _contended()
+
+    async def of_user(self, user_id: str) -> list[Loaded]:
+        """The live sessions of a user, oldest first."""
+        return [Loaded(record, key) for key, record in await self._ask(self.store.list_user(user_id))]
+
+    async def end_user(self, user_id: str, *, keep: Collection[str] = ()) -> int:
+        """End every session of a user but those of the keys in ``keep``; says how many ended."""
+        return await self._ask(self.store.delete_user(user_id, keep=keep))
+
+    async def purge(self) -> int:
+        """Drop what has expired; says how many records that were."""
+        return await self._ask(self.store.purge())
 
     async def aclose(self) -> None:
         """Close the store."""
@@ -254,6 +287,17 @@ class StoreBackend:
             msg = "The id source gave an id that exists already: ids must be 256 random bits"
             raise RuntimeError(msg)
         return key, self._signer.sign(new_id).decode()
+
+    async def _evict(self, user_id: str, most: int) -> None:
+        """Whoever evicts last has seen every session that was there, so of sign-ins at once the right ones stay."""
+        live = sorted(await self.of_user(user_id), key=lambda loaded: (loaded.record.created_at, loaded.key))
+        for loaded in live[:-most]:
+            await self.end(loaded.key)
+
+    async def _replace(self, found: Loaded, change: Change) -> Written | None:
+        changed = replace(change(found.record), version=found.record.version + 1)
+        done = await self._ask(self.store.replace(found.key, changed, version=found.record.version))
+        return Written(changed) if done else None
 
     async def _find(self, key: str) -> Loaded | None:
         for hops in range(_HOPS):

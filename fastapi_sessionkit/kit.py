@@ -19,6 +19,7 @@ from fastapi_sessionkit._denial import Redirected, redirect_response
 from fastapi_sessionkit._durations import Duration, in_seconds
 from fastapi_sessionkit._handle import Services
 from fastapi_sessionkit._keys import BackendContext, new_session_id
+from fastapi_sessionkit._lifecycle import Lifecycle
 from fastapi_sessionkit._lifetimes import Lifetimes
 from fastapi_sessionkit._lookup import handle_of
 from fastapi_sessionkit._middleware import SessionMiddleware
@@ -39,6 +40,7 @@ from fastapi_sessionkit.requirements import (
     role,
 )
 from fastapi_sessionkit.session import Session, SessionInfo
+from fastapi_sessionkit.sessions import SessionManager
 from fastapi_sessionkit.stores.base import SessionStore
 
 M = TypeVar("M", bound=BaseModel, default=Session)
@@ -67,6 +69,9 @@ class SessionKit(Generic[M]):
             and sign people in.
         cross_origin_protection: refuse unsafe requests with the cookie, and sign-ins, from any other origin. Switched
             off, ``SameSite`` alone stands against cross-site request forgery, and nothing against login CSRF.
+        max_sessions_per_user: signing in once more ends the user's oldest session; needs server-side sessions.
+        purge_every: how often a started application drops expired sessions from its store, give or take a fifth;
+            ``None``: never, for those who call ``kit.sessions.purge()`` from elsewhere.
         name: tells this kit from another: in its tokens' signature and in OpenAPI.
         clock: gives Unix seconds; for tests.
         new_id: makes session ids of 256 random bits; for tests.
@@ -88,6 +93,8 @@ class SessionKit(Generic[M]):
         access: Access = Access(),
         trusted_origins: Iterable[str] = (),
         cross_origin_protection: bool = True,
+        max_sessions_per_user: int | None = None,
+        purge_every: Duration | None = timedelta(hours=1),
         name: str = "session",
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = new_session_id,
@@ -105,6 +112,7 @@ class SessionKit(Generic[M]):
                 new_id=new_id,
                 cookie_size=session_cookie.size,
                 cookie_limit=LIMIT,
+                max_sessions_per_user=self._checked_most(max_sessions_per_user),
             )
         )
         self.services: Services[M] = Services(
@@ -119,6 +127,9 @@ class SessionKit(Generic[M]):
             ),
             rotation_grace=in_seconds(rotation_grace, "rotation_grace", zero=True),
         )
+
+        self._purge_every = None if purge_every is None else in_seconds(purge_every, "purge_every")
+        self.sessions: SessionManager[M] = SessionManager(self.services)
 
     def install(self, app: Starlette, *, guard: RouterGuard | None = None) -> None:
         """Put the kit on an application, before or after routes, routers and other middleware are added.
@@ -140,7 +151,7 @@ class SessionKit(Generic[M]):
                 services=self.services,
                 guard=guard,
                 host=app,
-                on_startup=lambda: self._check(app, guard),
+                lifecycle=Lifecycle(lambda: self._check(app, guard), self.backend, self._purge_every),
             )
         )
         app.add_exception_handler(Redirected, redirect_response)
@@ -160,6 +171,20 @@ class SessionKit(Generic[M]):
         for rule in guard.rules if guard is not None else ():
             if rule.requirement is not None and self.services.access.check is None:
                 self._readable(rule.requirement)
+
+    def _checked_most(self, most: int | None) -> int | None:
+        if most is None:
+            return None
+        if not isinstance(self.backend, StoreBackend):
+            msg = (
+                f"max_sessions_per_user needs sessions that are kept on the server, and {type(self.backend).__name__} "
+                "keeps none: use SessionKit(backend=StoreBackend(store))"
+            )
+            raise ConfigurationError(msg)
+        if type(most) is not int or most < 1:
+            msg = f"max_sessions_per_user is a whole number, at least 1, not {most!r}"
+            raise ConfigurationError(msg)
+        return most
 
     def _readable(self, requirement: Requirement) -> Requirement:
         return check_readable(requirement, self.model, self.services.access)

@@ -57,15 +57,21 @@ class Subject:
 async def _ask(hook: Callable[[Any], Names | Awaitable[Names]] | None, session: Any, attribute: str) -> Names:
     if session is None:
         return ()
-    if hook is None:
-        names: Names = getattr(session, attribute, ())
-        return names
     try:
-        answer = hook(session)
-        return await answer if isawaitable(answer) else answer
+        answer = getattr(session, attribute, ()) if hook is None else hook(session)
+        names = await answer if isawaitable(answer) else answer
+        return names if isinstance(names, frozenset | tuple) else _collection(names)
     except Exception:
-        logger.exception("The Access hook for %s raised, so it counts as none", attribute)
+        what = "The session" if hook is None else "The Access hook"
+        logger.exception("%s could not give %s, so it counts as none", what, attribute)
         return ()
+
+
+def _collection(names: Any) -> frozenset[str]:
+    if isinstance(names, str | bytes):  # "admin" in "administrator" is true
+        msg = f"a collection of names is needed, not one {type(names).__name__}: return [name]"
+        raise TypeError(msg)
+    return frozenset(names)
 
 
 class Requirement:

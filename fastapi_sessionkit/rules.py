@@ -81,7 +81,7 @@ class Rule:
 
     def matches(self, path: str, method: str = "GET") -> bool:
         """Whether the rule is about this path and method."""
-        return self.covers_method(method) and self.path.matches(path)
+        return self.covers_method(method.upper()) and self.path.matches(path)
 
     def covers_method(self, method: str) -> bool:
         """Whether the rule is about this method."""

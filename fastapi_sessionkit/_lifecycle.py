@@ -1,0 +1,63 @@
+"""What happens once an application: the check at startup, the purge every now and then, the close at shutdown."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from contextlib import suppress
+
+from fastapi_sessionkit.backends import SessionBackend, StoreBackend
+
+logger = logging.getLogger(__name__)
+
+
+class Lifecycle:
+    """One kit's on one application.
+
+    Args:
+        check: looks at the complete application; runs once, at startup or, without a lifespan, at the first request.
+        backend: closed at shutdown.
+        purge_every: seconds between two purges of a server-side store; ``None``: never.
+    """
+
+    def __init__(self, check: Callable[[], None], backend: SessionBackend, purge_every: float | None) -> None:
+        self.checked = False
+        self._check = check
+        self._backend = backend
+        self._purge_every = purge_every
+        self._purging: asyncio.Task[None] | None = None
+
+    def check(self) -> None:
+        """Look at the application, once."""
+        if not self.checked:
+            self.checked = True
+            self._check()
+
+    def start(self) -> None:
+        """The application has started: check it, and purge from now on."""
+        self.check()
+        if self._purge_every is not None and isinstance(self._backend, StoreBackend):
+            with suppress(RuntimeError):  # no asyncio loop: on trio the purge is left to the operator
+                self._purging = asyncio.get_running_loop().create_task(self._purge(self._backend, self._purge_every))
+
+    async def stop(self) -> None:
+        """The application has stopped: whatever happens here, it shuts down all the same."""
+        if self._purging is not None:
+            self._purging.cancel()
+            await asyncio.wait([self._purging])
+            self._purging = None
+        try:
+            await self._backend.aclose()
+        except Exception as error:  # noqa: BLE001 - a driver's text may hold values, so only its type is logged
+            logger.error("The session store did not close: %s", type(error).__name__)  # noqa: TRY400
+
+    async def _purge(self, backend: StoreBackend, every: float) -> None:
+        while True:
+            # Processes that were started together do not purge together.
+            await asyncio.sleep(every * random.uniform(0.8, 1.2))  # noqa: S311
+            try:
+                purged = await backend.purge()
+            except Exception as error:  # noqa: BLE001 - the next round tries again
+                logger.warning("Expired sessions could not be purged: %s", type(error).__name__)
+            else:
+                logger.debug("Purged %d expired sessions", purged)
