@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 Schema = dict[str, Any]
 Security = list[dict[str, list[str]]]
 
-_RESPONSES = {"401": "Not authenticated", "403": "Forbidden"}
 _DETAIL = {"application/json": {"schema": {"type": "object", "properties": {"detail": {"type": "string"}}}}}
 
 
@@ -141,7 +140,8 @@ def _describe(operation: Schema, found: list[Case], scheme: str, *, named: bool)
     for case in found:
         security += [item for item in _security(case.requirement, scheme, named=named) if item not in security]
     operation["security"] = _merged(_others(operation.get("security", []), scheme), security)
-    for status, description in _RESPONSES.items():
+    needed = " or ".join(dict.fromkeys(str(case.requirement) for case in found if case.requirement))
+    for status, description in (("401", "Not authenticated"), ("403", f"Forbidden: requires {needed}")):
         operation["responses"].setdefault(status, {"description": description, "content": _DETAIL})
     lines = [f"- `{case.where}`: {case.requirement or 'open'}" for case in found if case.where]
     if lines:

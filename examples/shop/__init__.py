@@ -1,0 +1,9 @@
+"""Furrow, a small seed shop: one complete application whose every door one RouterGuard keeps.
+
+Start it with ``python -m examples.shop``. Where to read on:
+
+- ``sessions.py``: the session's type, where sessions are kept, and every rule. The library is used here.
+- ``app.py``: how it is put together.
+- ``pages/``: what a browser sees. ``api.py``: what a program sees, and the padlocks in ``/docs``.
+- ``people.py``, ``stock.py``: stand-ins for a user table and a database.
+"""

@@ -1,0 +1,43 @@
+"""What everybody sees: the front page and the way in."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel
+
+from examples.shop.pages.page import ThisPage
+from examples.shop.people import PEOPLE, who_is
+from examples.shop.sessions import REMEMBERED, session_for
+from examples.shop.stock import OpenShop
+from fastapi_sessionkit import login_redirect_target, set_session
+
+router = APIRouter(include_in_schema=False)
+
+
+class LoginForm(BaseModel):
+    """What the sign-in page sends."""
+
+    username: str = ""
+    password: str = ""
+    remember: bool = False
+
+
+@router.get("/")
+async def front(page: ThisPage, shop: OpenShop) -> HTMLResponse:
+    return await page.show("front.html", shop=shop)
+
+
+@router.get("/login")
+async def show_login(page: ThisPage) -> HTMLResponse:
+    return await page.show("login.html", people=PEOPLE.values(), form=LoginForm())
+
+
+@router.post("/login")
+async def login(page: ThisPage, form: Annotated[LoginForm, Form()]) -> Response:
+    """Sign in, and go on to where ``next`` says, if that is a page of this shop."""
+    person = who_is(form.username, form.password)
+    if person is None:
+        return await page.show("login.html", 422, people=PEOPLE.values(), form=form, failed=True)
+    set_session(page.request, session_for(person), ttl=REMEMBERED if form.remember else None)
+    return RedirectResponse(login_redirect_target(page.request, default="/dashboard"), 303)

@@ -1,0 +1,98 @@
+"""Who is signed in, where that is kept, and who may go where: everything about sessions, in one place."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Depends
+from pydantic import Field
+
+from examples.shop.people import Person, Tier
+from examples.shop.settings import settings
+from fastapi_sessionkit import (
+    CookieBackend,
+    CookieSettings,
+    MemoryStore,
+    RouterGuard,
+    Rule,
+    Session,
+    SessionBackend,
+    SessionInfo,
+    SessionKit,
+    SessionStore,
+    permission,
+    role,
+)
+
+REMEMBERED = timedelta(days=30)
+
+
+class ShopSession(Session):
+    """What the shop knows about whoever is signed in."""
+
+    name: str
+    tier: Tier = "free"
+    basket: dict[str, int] = Field(default={}, description="Packets by product")
+
+
+def session_for(person: Person) -> ShopSession:
+    """The session that a person gets by signing in."""
+    return ShopSession(
+        user_id=person.username,
+        email=person.email,
+        name=person.name,
+        role=person.role,
+        permissions=person.permissions,
+        tier=person.tier,
+    )
+
+
+def make_backend(store: str) -> SessionBackend | SessionStore:
+    """Where sessions are kept. This is the only place to change when that changes.
+
+    ``cookie``: signed, in the browser; no server keeps anything, and a restart does not matter.
+    ``memory``: in this process; a restart forgets them.
+    """
+    if store == "cookie":
+        return CookieBackend()
+    if store == "memory":
+        return MemoryStore()
+    raise ValueError(f"SHOP_STORE is cookie or memory, not {store!r}")
+
+
+kit = SessionKit(
+    ShopSession,
+    secret_key=settings.secret_key,
+    backend=make_backend(settings.store),
+    cookie=CookieSettings(https_only=settings.https),
+    idle_timeout=timedelta(hours=8),
+    absolute_timeout=REMEMBERED,
+)
+
+Current = Annotated[ShopSession, Depends(kit.require_session)]
+Visitor = Annotated[ShopSession | None, Depends(kit.get_session)]
+Info = Annotated[SessionInfo | None, Depends(kit.get_session_info)]
+
+
+def almanac_member(session: ShopSession | None) -> bool:
+    """What the Almanac asks for is no role and no permission, so it is a check of its own."""
+    return session is not None and session.tier == "premium"
+
+
+# Everything needs somebody signed in, except what is excluded or public. The first rule that matches decides.
+guard = RouterGuard(
+    protect=[
+        Rule("/almanac/**", allow=almanac_member),
+        Rule("/editor/*/publish", permission="journal:publish"),
+        Rule("/editor/**", roles=["editor", "admin"]),
+        Rule("/settings/**", permission="settings:write"),
+        Rule("/admin/**", role="admin"),
+        Rule("/api/products/**", methods=["GET"], public=True),
+        Rule("/api/products/**", requires=role("admin") | permission("stock:write")),
+        Rule("/api/almanac", allow=almanac_member),
+        Rule("/api/admin/**", role="admin"),
+    ],
+    login_path="/login",
+    home_path="/dashboard",
+    global_protect=True,
+    exclude=["/", "/public/**", "/docs", "/openapi.json"],
+)

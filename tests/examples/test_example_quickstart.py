@@ -1,0 +1,57 @@
+"""``examples/quickstart.py``: the first application that anybody reads."""
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from examples import quickstart
+
+
+@pytest.fixture
+def client() -> TestClient:
+    return TestClient(quickstart.app, base_url="https://testserver")
+
+
+def sign_in(client: TestClient, username: str) -> None:
+    assert client.post("/login", json={"username": username, "password": "demo"}).status_code == 200
+
+
+def test_it_is_under_sixty_lines() -> None:
+    source = Path(quickstart.__file__).read_text(encoding="utf-8")
+
+    assert len(source.splitlines()) < 60
+
+
+def test_nobody_is_signed_in_at_first(client: TestClient) -> None:
+    assert client.get("/me").status_code == 401
+
+
+def test_signing_in_says_who_one_is(client: TestClient) -> None:
+    sign_in(client, "ada")
+
+    me = client.get("/me").json()
+
+    assert (me["user_id"], me["role"], me["tier"]) == ("ada", "admin", "premium")
+
+
+@pytest.mark.parametrize(("username", "password"), [("ada", "guess"), ("nobody", "demo"), ("", "")])
+def test_a_wrong_name_or_password_is_refused(client: TestClient, username: str, password: str) -> None:
+    response = client.post("/login", json={"username": username, "password": password})
+
+    assert response.status_code == 401
+    assert "set-cookie" not in response.headers
+
+
+@pytest.mark.parametrize(("username", "status"), [("ada", 200), ("grace", 403)])
+def test_only_the_admin_sees_the_health(client: TestClient, username: str, status: int) -> None:
+    sign_in(client, username)
+
+    assert client.get("/admin/health").status_code == status
+
+
+def test_signing_out_ends_it(client: TestClient) -> None:
+    sign_in(client, "ada")
+
+    assert client.post("/logout").status_code == 204
+    assert client.get("/me").status_code == 401

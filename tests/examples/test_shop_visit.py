@@ -1,0 +1,162 @@
+"""``examples/shop``: sign in, shop, publish, sign out."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+
+from examples.shop.sessions import kit
+from examples.shop.stock import Shop
+from fastapi_sessionkit.testing import session_of
+from tests.examples.conftest import Visit
+
+CLEO = {"username": "cleo", "password": "radish"}
+
+
+@pytest.mark.parametrize("username", ["cleo", " Cleo "])
+def test_signing_in_leads_to_the_dashboard(stranger: TestClient, username: str) -> None:
+    response = stranger.post("/login", data={**CLEO, "username": username})
+
+    assert (response.status_code, response.headers["location"]) == (303, "/dashboard")
+    assert "Hello, Cleo" in stranger.get("/dashboard").text
+
+
+def test_signing_in_leads_on_to_where_one_wanted_to_go(stranger: TestClient) -> None:
+    login = stranger.get("/editor").headers["location"]
+
+    response = stranger.post(login, data={"username": "emil", "password": "trellis"})
+
+    assert response.headers["location"] == "/editor"
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example"])
+def test_an_open_redirect_through_next_ends_on_the_dashboard(stranger: TestClient, elsewhere: str) -> None:
+    response = stranger.post("/login", params={"next": elsewhere}, data=CLEO)
+
+    assert response.headers["location"] == "/dashboard"
+
+
+@pytest.mark.parametrize(
+    "form", [{**CLEO, "password": "turnip"}, {"username": "nobody", "password": "radish"}, {"username": "cleo"}, {}]
+)
+def test_a_wrong_name_or_password_shows_the_form_again(stranger: TestClient, form: dict[str, str]) -> None:
+    response = stranger.post("/login", data=form)
+
+    assert response.status_code == 422
+    assert "belong together" in response.text
+    assert "set-cookie" not in response.headers
+
+
+def test_the_form_remembers_the_name_and_escapes_it(stranger: TestClient) -> None:
+    page = stranger.post("/login", data={"username": '"><script>', "password": "x"}).text
+
+    assert 'value="&#34;&gt;&lt;script&gt;"' in page
+
+
+def test_somebody_signed_in_is_led_from_the_login_page_to_the_dashboard(cleo: TestClient) -> None:
+    assert cleo.get("/login").headers["location"] == "/dashboard"
+
+
+@pytest.mark.parametrize(
+    ("form", "lifetime"), [(CLEO, timedelta(hours=8)), ({**CLEO, "remember": "on"}, timedelta(days=30))]
+)
+def test_who_wants_to_be_remembered_stays_signed_in_longer(
+    stranger: TestClient, form: dict[str, str], lifetime: timedelta
+) -> None:
+    stranger.post("/login", data=form)
+
+    times = re.findall(r'<time datetime="([^"]+)"', stranger.get("/dashboard").text)
+    left = datetime.fromisoformat(times[2]) - datetime.now(UTC)
+
+    assert lifetime - timedelta(minutes=1) < left <= lifetime
+
+
+def test_the_dashboard_shows_the_typed_session(emil: TestClient) -> None:
+    page = emil.get("/dashboard").text
+
+    for shown in ("emil@example.com", "editor", "journal:publish", "settings:write", "premium"):
+        assert shown in page
+
+
+def test_the_upgrade_opens_the_almanac(cleo: TestClient) -> None:
+    assert cleo.get("/almanac").status_code == 403
+
+    assert cleo.post("/upgrade").headers["location"] == "/almanac"
+    assert cleo.get("/almanac").status_code == 200
+
+
+def test_a_packet_put_into_the_basket_twice_is_counted(cleo: TestClient) -> None:
+    for slug in ("pea", "pea", "poppy"):
+        assert cleo.post(f"/basket/{slug}").headers["location"] == f"/#{slug}"
+
+    session = session_of(cleo, kit)
+
+    assert session is not None
+    assert session.basket == {"pea": 2, "poppy": 1}
+    assert "2 in your basket" in cleo.get("/").text
+
+
+def test_what_is_not_sold_can_not_be_put_into_the_basket(cleo: TestClient) -> None:
+    assert cleo.post("/basket/gold").status_code == 404
+
+
+def test_an_order_empties_the_basket_and_the_shelf(cleo: TestClient, shop: Shop) -> None:
+    before = shop.products["pea"].packets
+    cleo.post("/basket/pea")
+
+    cleo.post("/order")
+
+    page = cleo.get("/dashboard").text
+    assert "1 \N{MULTIPLICATION SIGN} Purple Podded" in page
+    assert "Nothing in it yet" in page
+    assert shop.products["pea"].packets == before - 1
+
+
+def test_an_empty_basket_is_no_order(cleo: TestClient, shop: Shop) -> None:
+    cleo.post("/order")
+
+    assert shop.orders == []
+
+
+def test_the_admin_sees_everybodys_orders(cleo: TestClient, ada: TestClient) -> None:
+    cleo.post("/basket/beet")
+    cleo.post("/order")
+
+    for path in ("/admin", "/admin/orders"):
+        assert "1 \N{MULTIPLICATION SIGN} Chioggia" in ada.get(path).text
+
+
+def test_a_published_piece_stands_on_the_front_page(emil: TestClient, stranger: TestClient) -> None:
+    assert "Nine kinds of rain" not in stranger.get("/").text
+
+    emil.post("/editor/rain/publish")
+    assert "Nine kinds of rain" in stranger.get("/").text
+
+    emil.post("/editor/rain/publish")
+    assert "Nine kinds of rain" not in stranger.get("/").text
+
+
+def test_a_piece_that_nobody_wrote_is_not_published(emil: TestClient) -> None:
+    assert emil.post("/editor/nothing/publish").status_code == 404
+
+
+def test_the_notice_stands_on_the_front_page_as_text(emil: TestClient, stranger: TestClient) -> None:
+    assert "Saved" in emil.post("/settings", data={"notice": "<b>Closed</b> today"}).text
+
+    assert "&lt;b&gt;Closed&lt;/b&gt; today" in stranger.get("/").text
+
+
+def test_an_empty_notice_is_not_shown(emil: TestClient, stranger: TestClient) -> None:
+    emil.post("/settings", data={"notice": "  "})
+
+    assert 'class="notice"' not in stranger.get("/").text
+
+
+@pytest.mark.parametrize("username", ["cleo", "emil", "ada"])
+def test_signing_out_closes_every_door_again(visit: Visit, username: str) -> None:
+    browser = visit(username)
+
+    assert browser.post("/logout").headers["location"] == "/"
+    assert browser.get("/dashboard").status_code == 302
+    assert session_of(browser, kit) is None

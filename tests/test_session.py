@@ -1,0 +1,218 @@
+"""``Session``: what it accepts, what it answers, and that it doesn't change. ``SessionInfo``: its clocks."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import ConfigDict, ValidationError
+
+from fastapi_sessionkit import Session, SessionInfo
+from fastapi_sessionkit.stores.base import SessionRecord
+
+# What it accepts
+
+
+def test_a_user_id_is_all_that_it_needs() -> None:
+    session = Session(user_id="u")
+
+    assert session.model_dump() == {"user_id": "u", "email": None, "role": None, "roles": (), "permissions": ()}
+
+
+def test_a_user_id_is_needed() -> None:
+    with pytest.raises(ValidationError):
+        Session()  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("user_id", ["", " ", "\u3000", "x" * 256, "a\nb", "a\x00", "\x7f", "a\x85b", 1, None, b"u"])
+def test_a_user_id_that_is_blank_long_no_text_or_holds_control_characters_is_refused(user_id: object) -> None:
+    with pytest.raises(ValidationError):
+        Session(user_id=user_id)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("user_id", ["x" * 255, "0", "müller", "auth0|123", "a b"])
+def test_any_other_text_is_a_user_id(user_id: str) -> None:
+    assert Session(user_id=user_id).user_id == user_id
+
+
+@pytest.mark.parametrize("email", ["nobody", "", "x" * 320 + "@", 1])
+def test_an_email_without_an_at_or_over_320_characters_is_refused(email: object) -> None:
+    with pytest.raises(ValidationError):
+        Session(user_id="u", email=email)  # type: ignore[arg-type]
+
+
+def test_an_email_may_have_320_characters() -> None:
+    email = "x" * 319 + "@"
+
+    assert Session(user_id="u", email=email).email == email
+
+
+@pytest.mark.parametrize("role", ["x" * 101, "a\x00", "a\r\nb", "\x9f", 1])
+def test_a_role_over_100_characters_or_with_control_characters_is_refused_in_either_field(role: object) -> None:
+    with pytest.raises(ValidationError):
+        Session(user_id="u", role=role)  # type: ignore[arg-type]
+    with pytest.raises(ValidationError):
+        Session(user_id="u", roles=[role])  # type: ignore[arg-type, list-item]
+
+
+def test_a_role_may_have_100_characters() -> None:
+    assert Session(user_id="u", role="x" * 100).has_role("x" * 100)
+
+
+@pytest.mark.parametrize(("count", "fits"), [(100, True), (101, False)])
+def test_there_are_at_most_100_roles(count: int, fits: bool) -> None:
+    roles = tuple(map(str, range(count)))
+
+    if fits:
+        assert len(Session(user_id="u", roles=roles).roles) == count
+    else:
+        with pytest.raises(ValidationError):
+            Session(user_id="u", roles=roles)
+
+
+@pytest.mark.parametrize(("count", "fits"), [(500, True), (501, False)])
+def test_there_are_at_most_500_permissions(count: int, fits: bool) -> None:
+    permissions = tuple(map(str, range(count)))
+
+    if fits:
+        assert len(Session(user_id="u", permissions=permissions).permissions) == count
+    else:
+        with pytest.raises(ValidationError):
+            Session(user_id="u", permissions=permissions)
+
+
+@pytest.mark.parametrize(("length", "fits"), [(200, True), (201, False)])
+def test_a_permission_has_at_most_200_characters(length: int, fits: bool) -> None:
+    if fits:
+        assert Session(user_id="u", permissions=("p" * length,)).has_permission("p" * length)
+    else:
+        with pytest.raises(ValidationError):
+            Session(user_id="u", permissions=("p" * length,))
+
+
+def test_roles_and_permissions_take_lists_and_are_tuples() -> None:
+    session = Session(user_id="u", roles=["a"], permissions=["p"])  # type: ignore[arg-type]
+
+    assert (session.roles, session.permissions) == (("a",), ("p",))
+
+
+@pytest.mark.parametrize("roles", ["admin", [b"admin"], [1], [None], None, {"admin": True}])
+def test_roles_that_are_no_collection_of_text_are_refused(roles: object) -> None:
+    with pytest.raises(ValidationError):
+        Session(user_id="u", roles=roles)  # type: ignore[arg-type]
+
+
+def test_extra_fields_are_kept() -> None:
+    assert Session(user_id="u", theme="dark").model_dump()["theme"] == "dark"  # type: ignore[call-arg]
+
+
+def test_a_subclass_may_forbid_extra_fields() -> None:
+    class Closed(Session):
+        model_config = ConfigDict(extra="forbid")
+
+    with pytest.raises(ValidationError):
+        Closed(user_id="u", theme="dark")  # type: ignore[call-arg]
+
+
+def test_a_subclass_is_strict_too() -> None:
+    class WithAge(Session):
+        age: int = 0
+
+    with pytest.raises(ValidationError):
+        WithAge(user_id="u", age="7")  # type: ignore[arg-type]
+
+
+def test_an_error_does_not_show_the_value_that_was_refused() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Session(user_id="u", email="secret-token")
+
+    assert "secret-token" not in str(caught.value)
+
+
+# That it doesn't change
+
+
+@pytest.mark.parametrize("name", ["role", "user_id", "unheard_of"])
+def test_assigning_to_a_field_raises_and_names_update_session(name: str) -> None:
+    session = Session(user_id="u", role="user")
+
+    with pytest.raises(ValidationError, match=rf"update_session\(request, {name}=\.\.\.\)"):
+        setattr(session, name, "admin")
+
+    assert session == Session(user_id="u", role="user")
+
+
+def test_the_error_of_an_assignment_does_not_show_the_value() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Session(user_id="u").email = "secret@example.com"  # type: ignore[misc]
+
+    assert "secret" not in str(caught.value)
+
+
+def test_deleting_a_field_raises_and_names_update_session() -> None:
+    session = Session(user_id="u", role="user")
+
+    with pytest.raises(ValidationError, match="update_session"):
+        del session.role
+
+    assert session.role == "user"
+
+
+# What it answers
+
+
+@pytest.fixture
+def editor() -> Session:
+    return Session(user_id="u", role="editor", roles=("author",), permissions=("read", "write"))
+
+
+@pytest.mark.parametrize(
+    ("role", "answer"), [("editor", True), ("author", True), ("admin", False), ("edit", False), ("Editor", False)]
+)
+def test_has_role_looks_at_role_and_roles(editor: Session, role: str, answer: bool) -> None:
+    assert editor.has_role(role) is answer
+
+
+def test_all_roles_is_both_together(editor: Session) -> None:
+    assert editor.all_roles == {"editor", "author"}
+    assert Session(user_id="u").all_roles == frozenset()
+
+
+@pytest.mark.parametrize(("permission", "answer"), [("read", True), ("rea", False), ("READ", False), ("*", False)])
+def test_has_permission_wants_exactly_that_permission(editor: Session, permission: str, answer: bool) -> None:
+    assert editor.has_permission(permission) is answer
+
+
+def test_a_stored_wildcard_permission_grants_nothing_else() -> None:
+    assert not Session(user_id="u", permissions=("reports:*",)).has_permission("reports:write")
+
+
+def test_has_all_permissions_wants_every_one(editor: Session) -> None:
+    assert editor.has_all_permissions("read", "write")
+    assert not editor.has_all_permissions("read", "delete")
+
+
+def test_has_any_permission_wants_one(editor: Session) -> None:
+    assert editor.has_any_permission("delete", "write")
+    assert not editor.has_any_permission("delete", "admin")
+
+
+@pytest.mark.parametrize(
+    ("role", "permission", "answer"),
+    [("author", "read", True), ("author", "delete", False), ("admin", "read", False), ("read", "author", False)],
+)
+def test_has_role_permission_wants_both(editor: Session, role: str, permission: str, answer: bool) -> None:
+    assert editor.has_role_permission(role, permission) is answer
+
+
+# SessionInfo
+
+
+def test_the_clocks_of_a_record_are_aware_times_in_utc() -> None:
+    info = SessionInfo.of(SessionRecord(b"{}", "u", 1, 0.0, 60.0, 120.0, 3_600.0))
+
+    assert info == SessionInfo(
+        created_at=datetime(1970, 1, 1, tzinfo=UTC),
+        authenticated_at=datetime(1970, 1, 1, 0, 1, tzinfo=UTC),
+        last_seen_at=datetime(1970, 1, 1, 0, 2, tzinfo=UTC),
+        expires_at=datetime(1970, 1, 1, 1, tzinfo=UTC),
+    )
+    assert info.created_at.utcoffset() == timedelta(0)
