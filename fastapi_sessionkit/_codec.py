@@ -1,7 +1,7 @@
 """From the application's model to the bytes of a record and back, and what changed between the two."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 M = TypeVar("M", bound=BaseModel)
 
-_ATOMS = (str, int, float, bool, bytes, type(None), datetime, date, time, timedelta, Decimal, UUID, Enum)
+_ATOMS = frozenset({str, int, float, bool, bytes, type(None), datetime, date, time, timedelta, Decimal, UUID})
 _MEMORABLE = 8_192  # bytes: with the number of entries this bounds the memory
 
 
@@ -43,8 +43,16 @@ class SessionCodec(Generic[M]):
         Raises:
             pydantic.ValidationError: when the data does not fit the model.
         """
-        shared = self._remember(data) if len(data) <= _MEMORABLE else None
-        return self._load(data) if shared is None else shared
+        return self.recall(data)[0]
+
+    def recall(self, data: bytes) -> tuple[M, bool]:
+        """The session of a record, and whether all requests share it, because nothing in it can change.
+
+        Raises:
+            pydantic.ValidationError: when the data does not fit the model.
+        """
+        remembered = self._remember(data) if self._shareable and len(data) <= _MEMORABLE else None
+        return remembered or (self._load(data), False)
 
     def patched(self, session: M, changes: Mapping[str, Any]) -> M:
         """The session with some fields changed, validated as a whole.
@@ -65,6 +73,14 @@ class SessionCodec(Generic[M]):
         except ValidationError as error:
             if any(detail["loc"] and detail["loc"][0] in changes for detail in error.errors()):
                 raise
+        except (LookupError, AttributeError, TypeError):
+            return  # a validator of the application's that wants the whole session; the commit has it
+
+    def computed(self, data: bytes, compute: Callable[[M], Mapping[str, Any]]) -> dict[str, Any]:
+        """What a function makes of the record's session, as a patch of JSON values."""
+        session = self.load(data)
+        changes = compute(session)
+        return self.patch(self.patched(session, changes), changes)
 
     def merged(self, data: bytes, patch: Mapping[str, Any]) -> bytes:
         """The record's data with a patch of JSON values laid over it, validated as a whole."""
@@ -77,8 +93,6 @@ class SessionCodec(Generic[M]):
 
     def changed_in_place(self, session: M, data: bytes) -> dict[str, Any]:
         """The fields, as JSON values, that no longer are what ``data`` loads to."""
-        if len(data) <= _MEMORABLE and self._remember(data) is session:
-            return {}
         before, after = self.dump(self._load(data)), self.dump(session)
         if before == after:
             return {}
@@ -93,9 +107,9 @@ class SessionCodec(Generic[M]):
     def _load(self, data: bytes) -> M:
         return self.model.model_validate_json(data, by_alias=False, by_name=True)
 
-    def _load_shared(self, data: bytes) -> M | None:
+    def _load_shared(self, data: bytes) -> tuple[M, bool] | None:
         session = self._load(data)
-        return session if self._shareable and _is_immutable(session) else None
+        return (session, True) if _is_immutable(session) else None
 
     def _validate(self, fields: Mapping[str, Any]) -> M:
         extra = self.model.model_config.get("extra")
@@ -112,9 +126,12 @@ def _fields(session: BaseModel) -> dict[str, Any]:
 
 
 def _is_immutable(value: object) -> bool:
+    if type(value) in _ATOMS:
+        return True
     if isinstance(value, BaseModel):
         frozen = bool(value.model_config.get("frozen")) and not value.__private_attributes__
-        return frozen and all(map(_is_immutable, _fields(value).values()))
+        fields = (*value.__dict__.values(), *(value.__pydantic_extra__ or {}).values())
+        return frozen and all(map(_is_immutable, fields))
     if isinstance(value, (tuple, frozenset)):
         return all(map(_is_immutable, value))
-    return isinstance(value, _ATOMS)
+    return isinstance(value, Enum)

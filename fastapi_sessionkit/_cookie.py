@@ -17,7 +17,7 @@ LIMIT = 4_096
 
 SameSite = Literal["lax", "strict", "none"]
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_ATTRIBUTE = re.compile(r"[^;\x00-\x1f\x7f]+", re.ASCII)
+_ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class CookieSettings:
             msg = f"Leave the prefix out of the cookie's name, it is put there when it applies: {self.name!r}"
             raise ConfigurationError(msg)
         if not self.path.startswith("/") or not _ATTRIBUTE.fullmatch(self.path):
-            msg = f'CookieSettings(path=...) must start with "/" and hold no ";", not {self.path!r}'
+            msg = f'CookieSettings(path=...) must start with "/" and be printable ASCII without ";", not {self.path!r}'
             raise ConfigurationError(msg)
         if self.domain is not None and not re.fullmatch(r"[A-Za-z0-9.\-]+", self.domain):
             msg = f'CookieSettings(domain=...) must be a host name such as "example.com", not {self.domain!r}'
@@ -83,17 +83,17 @@ class SessionCookie:
         ``None`` when there is none, when it is longer than any that this library sends, or when it comes twice: a
         planted second cookie must not win, and must not be chosen by order (session fixation by cookie tossing).
         """
-        found = [
-            pair.strip(b" \t")
-            for key, header in scope["headers"]
-            if key == b"cookie" and self._start in header
-            for pair in header.split(b";")
-            if pair.lstrip(b" \t").startswith(self._start)
-        ]
-        if len(found) != 1:
-            return None
-        value: bytes = found[0][len(self._start) :].lstrip(b" \t")
-        return value if 0 < len(value) <= LIMIT else None
+        start, found = self._start, None
+        for key, header in scope["headers"]:
+            if key != b"cookie" or start not in header:
+                continue
+            for pair in header.split(b";"):
+                name, mark, value = pair.strip(b" \t").partition(start)
+                if mark and not name:
+                    if found is not None:
+                        return None
+                    found = value.lstrip(b" \t")
+        return found if found and len(found) <= LIMIT else None
 
     def write(self, token: str, max_age: float, scope: Scope) -> bytes:
         """The ``Set-Cookie`` value that stores the token for ``max_age`` seconds."""
@@ -122,19 +122,19 @@ Headers = list[tuple[bytes, bytes]]
 
 def mark_private(headers: Headers, *, signed_in: bool) -> None:
     """Say to caches that the response depends on the cookie (RFC 9111, sections 4.1 and 5.2)."""
-    present = {key.lower() for key, _ in headers}
-    if b"vary" not in present or not _listed(headers, b"vary") & {b"cookie", b"*"}:
+    names = [key.lower() for key, _ in headers]
+    if b"vary" not in names or not _listed(headers, b"vary") & {b"cookie", b"*"}:
         headers.append((b"vary", b"Cookie"))
     # Some shared caches ignore Vary.
-    if signed_in and b"cache-control" not in present:
+    if signed_in and b"cache-control" not in names:
         headers.append((b"cache-control", b"private, no-cache"))
 
 
 def set_cookie(headers: Headers, cookie: bytes) -> None:
     """Add the cookie, and keep the response out of caches unless the application did: a cached cookie is a leak."""
     headers.append((b"set-cookie", cookie))
-    directives = {directive.partition(b"=")[0] for directive in _listed(headers, b"cache-control")}
-    if not directives & {b"private", b"no-store"}:
+    # private="field" is not enough: it speaks of that field alone (RFC 9111, section 5.2.2.7).
+    if not _listed(headers, b"cache-control") & {b"private", b"no-store"}:
         headers[:] = [header for header in headers if header[0].lower() != b"cache-control"]
         headers.append((b"cache-control", b"no-store"))
 

@@ -1,6 +1,7 @@
 """From a denial to the answer that this client understands: 401, 403, a redirect, ``HX-Redirect``."""
 
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers
@@ -92,4 +93,4 @@ def _is_same_page(target: str, wanted: str) -> bool:
 
 def _page(url: str) -> str:
     path = url.partition("#")[0].partition("?")[0]
-    return path.rstrip("/") or "/"
+    return unquote(path).rstrip("/") or "/"

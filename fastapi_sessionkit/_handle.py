@@ -4,6 +4,7 @@ A handle lives in the ASGI scope and dies with its request. No global and no con
 """
 
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Generic
@@ -16,6 +17,7 @@ from fastapi_sessionkit._codec import M, SessionCodec
 from fastapi_sessionkit._cookie import LIMIT, SessionCookie
 from fastapi_sessionkit._lifetimes import Lifetimes
 from fastapi_sessionkit._origin import SAFE_METHODS, OriginPolicy
+from fastapi_sessionkit._revalidation import Revalidation
 from fastapi_sessionkit.backends import Loaded, SessionBackend
 from fastapi_sessionkit.errors import Forbidden, NotAuthenticated, SessionKitError, SessionTooLarge, StoreUnavailable
 from fastapi_sessionkit.requirements import Access, Subject
@@ -29,6 +31,9 @@ SCOPE_KEY = "fastapi_sessionkit"
 
 _PRIVILEGES = ("user_id", "role", "roles", "permissions")
 _UNREAD = object()
+
+Step = Mapping[str, Any] | Callable[[Any], Mapping[str, Any]]
+"""A change of the session: named fields, or a function of the session that gives them."""
 
 
 class Action(Enum):
@@ -52,13 +57,15 @@ class Services(Generic[M]):
     access: Access
     lifetimes: Lifetimes
     rotation_grace: float
+    revalidation: Revalidation[M] | None = None
 
 
 class SessionHandle(Generic[M]):
     """The session of one request, for one kit."""
 
     __slots__ = (
-        "_action", "_changes", "_fetched", "_lock", "_original", "_patch", "_session", "_token", "_ttl",
+        "_action", "_age", "_fetched", "_fetching", "_handed", "_session", "_steps", "_token", "_ttl", "_unseen",
+        "_touch_due", "_waiting",
         "app", "asked", "closed", "hide_body", "loaded", "outer", "scope", "services",
     )  # fmt: skip
 
@@ -73,11 +80,16 @@ class SessionHandle(Generic[M]):
         self.loaded: Loaded | None = None
         self._action = Action.KEEP
         self._session: M | None = None
-        self._original: M | None = None
-        self._patch: dict[str, Any] = {}
-        self._changes: dict[str, Any] = {}
+        self._handed: list[
+            tuple[M, bytes]
+        ] = []  # the changeable sessions that code got hold of, and what each stood for
+        self._steps: list[Step] = []  # what to do to the record's data, in order
+        self._unseen: list[Step] = []  # the same, while the session is not loaded
+        self._age = 0.0  # seconds since the sign-in: one that this very request made is as fresh as can be
+        self._touch_due = False
         self._fetched = False
-        self._lock: anyio.Lock | None = None
+        self._fetching = False
+        self._waiting: anyio.Event | None = None
         self._token: Any = _UNREAD
         self._ttl = services.lifetimes.idle
 
@@ -104,17 +116,15 @@ class SessionHandle(Generic[M]):
         """
         self.asked = True
         if not self._fetched:
-            await self._fetch_once()
+            await self._fetch()
         return self._session
 
     async def subject(self) -> Subject:
         """Whom to ask requirements of."""
-        session = await self.load()
-        if session is None:
-            return Subject(None, self.services.access)
-        # A sign-in that this very request made is as fresh as can be.
-        age = self.services.lifetimes.age(self.loaded.record) if self.loaded else 0.0
-        return Subject(session, self.services.access, age)
+        self.asked = True
+        if not self._fetched:
+            await self._fetch()
+        return Subject(self._session, self.services.access, self._age)
 
     async def info(self) -> SessionInfo | None:
         """The session's clocks; ``None`` when nobody is signed in."""
@@ -125,39 +135,73 @@ class SessionHandle(Generic[M]):
             return SessionInfo.of(self.loaded.record)
         return SessionInfo.of(self.services.lifetimes.begun(b"", user_id_of(session), self._ttl))
 
-    async def _fetch_once(self) -> None:
-        if self._lock is None:
-            self._lock = anyio.Lock(fast_acquire=True)
-        async with self._lock:
-            if not self._fetched:
-                await self._fetch()
-                self._fetched = True
-
     async def _fetch(self) -> None:
-        if self.token is None:
+        """Load; of several tasks of the request that ask at once one does, and if it fails the next one tries."""
+        while self._fetching:  # an event made for those who wait costs nothing when nobody does; a lock would
+            self._waiting = self._waiting or anyio.Event()
+            await self._waiting.wait()
+        if self._fetched:
             return
-        loaded = await self.services.backend.load(self.token)
-        if loaded is None or not self.services.lifetimes.is_alive(loaded.record):
-            return
-        session = self._decoded(loaded)
-        if session is None or self._action in {Action.SIGN_IN, Action.SIGN_OUT}:
-            return
-        self.loaded, self._session, self._original = loaded, session, session
-        if self._changes:
-            changes, self._changes = self._changes, {}
-            self._apply(session, changes)
-
-    def _decoded(self, loaded: Loaded) -> M | None:
+        self._fetching = True
         try:
-            return self.services.codec.load(loaded.record.data)
+            token = self.token
+            loaded = None if token is None else await self.services.backend.load(token)
+            if loaded is not None and self._accept(loaded):
+                await self._complete(loaded)
+            self._fetched = True
+        finally:
+            self._fetching = False
+            if self._waiting is not None:
+                self._waiting.set()
+                self._waiting = None
+
+    def _accept(self, loaded: Loaded) -> bool:
+        """Take the record as this request's session; says whether there is more to do with it."""
+        services, record = self.services, loaded.record
+        now = services.lifetimes.clock()
+        if not services.lifetimes.is_alive(record, now):
+            return False
+        try:
+            session, shared = services.codec.recall(record.data)
         except ValidationError as error:
-            details = [f"{'.'.join(map(str, item['loc'])) or 'the whole'}: {item['type']}" for item in error.errors()]
+            self._reject(loaded, error)
+            return False
+        if self._action is Action.SIGN_IN or self._action is Action.SIGN_OUT:
+            return False
+        self.loaded, self._session, self._age = loaded, session, now - record.authenticated_at
+        self._touch_due = not loaded.superseded and services.lifetimes.is_touch_due(record, now)
+        if not shared:
+            self._handed = [(session, record.data)]
+        return bool(self._unseen) or services.revalidation is not None
+
+    async def _complete(self, loaded: Loaded) -> None:
+        if self.services.revalidation is not None and self._session is not None:
+            await self._revalidate(self.services.revalidation, loaded, self._session)
+        unseen, self._unseen = self._unseen, []
+        for step in unseen:
+            if self.loaded is not None:
+                self._apply(self._session, step)
+
+    async def _revalidate(self, revalidation: Revalidation[M], loaded: Loaded, session: M) -> None:
+        key = loaded.key or self.token
+        if not revalidation.is_due(key):
+            return
+        answer = await revalidation.ask(key, session)
+        if answer is None:
+            logger.info("A session was ended by the revalidate hook")
+            self._start_over(Action.SIGN_OUT, None)
+            return
+        changed = self.services.codec.changed_in_place(answer, loaded.record.data)
+        if changed:
+            self._apply(session, {name: getattr(answer, name) for name in changed})
+
+    def _reject(self, loaded: Loaded, error: ValidationError) -> None:
+        details = [f"{'.'.join(map(str, item['loc'])) or 'the whole'}: {item['type']}" for item in error.errors()]
         logger.warning(
             "A stored session no longer fits %s (%s): removed", self.services.codec.model.__name__, "; ".join(details)
         )
         if not loaded.superseded and self._action is Action.KEEP:
             self._action = Action.SIGN_OUT
-        return None
 
     # Marking
 
@@ -178,18 +222,20 @@ class SessionHandle(Generic[M]):
         ttl = self.services.lifetimes.idle if ttl is None else ttl
         self._require_room(self.services.lifetimes.begun(data, user_id_of(session), ttl))
         self._start_over(Action.SIGN_IN, session)
+        self._handed = [(session, data)]
         self._ttl = ttl
 
-    def update(self, changes: dict[str, Any]) -> None:
-        """Mark a patch of named fields."""
+    def update(self, step: Step) -> None:
+        """Mark a patch of named fields, or a function that computes one."""
         self._require_open("update_session")
         if self._session is not None:
-            self._apply(self._session, changes)
+            self._apply(self._session, step)
         elif self._fetched or self.token is None or self._action is Action.SIGN_OUT:
             raise NotAuthenticated
         else:  # not loaded yet, and only an await could: the commit will
-            self.services.codec.check_patch(changes)
-            self._changes.update(changes)
+            if not callable(step):
+                self.services.codec.check_patch(step)
+            self._unseen.append(step)
 
     def sign_out(self) -> None:
         """Mark the end of the session."""
@@ -206,19 +252,24 @@ class SessionHandle(Generic[M]):
 
     def _start_over(self, action: Action, session: M | None) -> None:
         self._action, self._session, self._fetched = action, session, True
-        self.loaded, self._original, self._patch, self._changes = None, None, {}, {}
+        self.loaded, self._handed, self._steps, self._unseen = None, [], [], []
+        self._age, self._touch_due = 0.0, False
 
-    def _apply(self, session: M, changes: dict[str, Any]) -> None:
+    def _apply(self, session: M, step: Step) -> None:
         codec = self.services.codec
+        changes = step(session) if callable(step) else step
         changed = codec.patched(session, changes)
-        if self._action is Action.SIGN_IN:
-            self._require_room(self.services.lifetimes.begun(codec.dump(changed), user_id_of(changed), self._ttl))
-        elif self.loaded is not None:
-            patch = {**self._patch, **codec.patch(changed, changes)}
-            self._require_room(replace(self.loaded.record, data=codec.dump(changed)))
-            self._patch = patch
-            if self._action is Action.KEEP and _privileges(changed) != _privileges(session):
-                self._action = Action.ROTATE
+        data = codec.dump(changed)
+        if self.loaded is None:
+            self._require_room(self.services.lifetimes.begun(data, user_id_of(changed), self._ttl))
+        else:
+            self._require_room(replace(self.loaded.record, data=data))
+        if self._action is Action.KEEP and _privileges(changed) != _privileges(session):
+            self._action = Action.ROTATE
+        self._notice_changes_in_place()  # now, so that what is said later wins
+        # A function is run again on what the store holds by then; on a session that only begins now, nobody else works.
+        self._steps.append(step if callable(step) and self.loaded is not None else codec.patch(changed, changes))
+        self._handed.append((changed, data))
         self._session = changed
 
     def _require_open(self, helper: str) -> None:
@@ -228,7 +279,8 @@ class SessionHandle(Generic[M]):
             raise SessionKitError(msg)
 
     def _require_room(self, record: SessionRecord) -> None:
-        overflow = self.services.backend.overflow(record)
+        # The times in a token grow with use: what is kept today must still fit on the session's last day.
+        overflow = self.services.backend.overflow(self.services.lifetimes.at_its_end(record))
         if overflow > 0:
             raise SessionTooLarge(LIMIT + overflow, LIMIT, self.services.codec.sizes(record.data))
 
@@ -244,10 +296,11 @@ class SessionHandle(Generic[M]):
             NotAuthenticated: a session that was changed unseen turned out to be nobody's.
             SessionTooLarge: the session outgrew the cookie.
         """
-        if self._changes or (self._action is Action.ROTATE and not self._fetched):
+        if self._unseen or (self._action is Action.ROTATE and not self._fetched):
             await self._load_unseen()
-        self._notice_changes_in_place()
-        if self._action is Action.KEEP and not self._patch and not self._is_touch_due():
+        if self._handed:
+            self._notice_changes_in_place()
+        if self._action is Action.KEEP and not self._steps and not self._touch_due:
             return None
         with anyio.CancelScope(shield=True):
             cookie = await self._save()
@@ -258,7 +311,7 @@ class SessionHandle(Generic[M]):
             return await self._save_sign_in(self._session)
         if self._action is Action.SIGN_OUT or self.loaded is None:
             return await self._save_sign_out()
-        if self._action is Action.ROTATE or self._patch:
+        if self._action is Action.ROTATE or self._steps:
             return await self._save_change(self.loaded)
         return await self._save_touch(self.loaded)
 
@@ -268,24 +321,20 @@ class SessionHandle(Generic[M]):
             raise NotAuthenticated
 
     def _notice_changes_in_place(self) -> None:
-        """Add to the patch what changed inside a value of the session that was handed out first, or of today's."""
-        if self.loaded is None or self._original is None or self._session is None:
-            return
-        noticed, data = {}, self.loaded.record.data
-        for session in (self._original, self._session):
-            noticed.update(self.services.codec.changed_in_place(session, data))
-        if self._action is Action.KEEP and not noticed.keys().isdisjoint(_PRIVILEGES):
-            self._action = Action.ROTATE
-        self._patch.update(noticed)
-
-    def _is_touch_due(self) -> bool:
-        if self.loaded is None or self.loaded.superseded:
-            return False
-        return self.services.lifetimes.is_touch_due(self.loaded.record)
+        """Add to the patch what changed, since the last time, inside a value of any session that was handed out."""
+        codec = self.services.codec
+        for place, (session, data) in enumerate(self._handed):
+            noticed = codec.changed_in_place(session, data)
+            if noticed:
+                self._handed[place] = (session, codec.dump(session))
+                self._steps.append(noticed)
+            if self._action is Action.KEEP and not noticed.keys().isdisjoint(_PRIVILEGES):
+                self._action = Action.ROTATE
 
     async def _save_sign_in(self, session: M) -> bytes:
         services = self.services
-        record = self.services.lifetimes.begun(services.codec.dump(session), user_id_of(session), self._ttl)
+        data = self._stepped(services.codec.dump(session))
+        record = self.services.lifetimes.begun(data, user_id_of(session), self._ttl)
         self._require_room(record)
         token = await services.backend.create(record, replaces=self.token)
         return services.cookie.write(token, self.services.lifetimes.remaining(record), self.scope)
@@ -323,8 +372,15 @@ class SessionHandle(Generic[M]):
             else self.services.cookie.write(token, self.services.lifetimes.remaining(record), self.scope)
         )
 
+    def _stepped(self, data: bytes) -> bytes:
+        codec = self.services.codec
+        for step in self._steps:
+            patch = codec.computed(data, step) if callable(step) else step
+            data = codec.merged(data, patch)
+        return data
+
     def _changed(self, record: SessionRecord) -> SessionRecord:
-        data, now = self.services.codec.merged(record.data, self._patch), self.services.lifetimes.clock()
+        data, now = self._stepped(record.data), self.services.lifetimes.clock()
         user_id = user_id_of(self.services.codec.load(data))
         changed = replace(
             record,

@@ -4,8 +4,9 @@ import base64
 import hashlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
@@ -39,8 +40,18 @@ class BackendContext:
     def signer(self, purpose: str) -> Signer:
         """HMAC-SHA256 under a key derived for this purpose."""
         newest_last = self.secret_keys[::-1]
-        salt = f"{self.salt}.{purpose}"
-        return Signer(newest_last, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
+        return _Signer(newest_last, f"{self.salt}.{purpose}")
+
+
+class _Signer(Signer):
+    """The signer of itsdangerous, except that it derives its keys once and not anew for every signature."""
+
+    def __init__(self, secret_keys: Iterable[str], salt: str) -> None:
+        super().__init__(secret_keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
+        self._derived = cache(super().derive_key)
+
+    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
+        return self._derived(secret_key)
 
 
 def new_session_id() -> str:
@@ -59,8 +70,15 @@ def packed(record: SessionRecord) -> bytes:
 def unpacked(payload: bytes) -> SessionRecord:
     head, _, data = payload.partition(b"|")
     start, authenticated, seen, expires, version = map(int, head.split(b","))
-    at, since, last, until = ((start + offset) / 1_000 for offset in (0, authenticated, seen, expires))
-    return SessionRecord(data, None, version, at, since, last, until)
+    return SessionRecord(
+        data=data,
+        user_id=None,
+        version=version,
+        created_at=start / 1_000,
+        authenticated_at=(start + authenticated) / 1_000,
+        last_seen_at=(start + seen) / 1_000,
+        expires_at=(start + expires) / 1_000,
+    )
 
 
 Seal = Callable[[bytes], str]

@@ -1,7 +1,7 @@
 """How long a session lives: idle and absolute (OWASP Session Management Cheat Sheet, "Session Expiration")."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi_sessionkit.stores.base import SessionRecord
 
@@ -22,27 +22,29 @@ class Lifetimes:
         now = self.clock()
         return SessionRecord(data, user_id, 1, now, now, now, now + min(idle, self.absolute))
 
-    def is_alive(self, record: SessionRecord) -> bool:
+    def is_alive(self, record: SessionRecord, now: float) -> bool:
         """Whether neither lifetime is over."""
-        now = self.clock()
         return now < record.expires_at and now < record.created_at + self.absolute
 
     def remaining(self, record: SessionRecord) -> float:
         """Seconds that the session can live at most, however much it is used."""
         return record.created_at + self.absolute - self.clock()
 
-    def age(self, record: SessionRecord) -> float:
-        """Seconds since the user signed in."""
-        return self.clock() - record.authenticated_at
-
     def extended(self, record: SessionRecord, now: float) -> float:
         """When the session expires if it is used now; never earlier than before."""
         ends = record.created_at + self.absolute
         return max(record.expires_at, min(now + self._own_idle(record), ends))
 
-    def is_touch_due(self, record: SessionRecord) -> bool:
+    def at_its_end(self, record: SessionRecord) -> SessionRecord:
+        """The record as it is after its last use."""
+        ends = record.created_at + self.absolute
+        return replace(record, last_seen_at=ends, expires_at=ends)
+
+    def is_touch_due(self, record: SessionRecord, now: float) -> bool:
         """Whether the idle clock is older than a tenth of the idle lifetime."""
-        return self.clock() - record.last_seen_at >= self._own_idle(record) / 10
+        unused, left = now - record.last_seen_at, record.expires_at - record.last_seen_at
+        # The session's own idle lifetime is one of the two, so most of the time there is no need to ask which.
+        return unused * 10 >= min(left, self.idle) and unused * 10 >= self._own_idle(record)
 
     def _own_idle(self, record: SessionRecord) -> float:
         cut_off = record.expires_at > record.created_at + self.absolute - 1  # a second for rounding

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from starlette.applications import Starlette
 from starlette.types import Scope
 
-from fastapi_sessionkit._handle import SCOPE_KEY, SessionHandle
+from fastapi_sessionkit._handle import SCOPE_KEY, Services, SessionHandle
 from fastapi_sessionkit.errors import ConfigurationError
 
 
@@ -25,10 +26,16 @@ def handle_of(scope: Scope, caller: str, kit: object | None = None) -> SessionHa
             "application is made: kit = SessionKit(AppSession, secret_key=...); kit.install(app)"
         )
         raise ConfigurationError(msg)
-    if kit is None and handle.outer is not None and handle.outer.app is handle.app:
+    if kit is None and handle.outer is not None and _kits_on(handle.app) > 1:
         msg = (
             f"{caller} can't tell which session is meant: more than one SessionKit is installed on this application. "
             "Use the kit's own: kit.get_session, kit.require_role(...), kit.set_session(request, ...)"
         )
         raise ConfigurationError(msg)
     return handle
+
+
+def _kits_on(app: object) -> int:
+    """Counted where they are installed: a kit that an application shares with the one around it has no handle here."""
+    middleware = app.user_middleware if isinstance(app, Starlette) else ()
+    return sum(isinstance(each.kwargs.get("services"), Services) for each in middleware)

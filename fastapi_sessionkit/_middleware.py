@@ -52,11 +52,14 @@ class SessionMiddleware:
         if not self.lifecycle.checked:
             self.lifecycle.check()
         outer: SessionHandle[Any] | None = scope.get(SCOPE_KEY)
-        handle = _found(outer, self.services.kit)
-        if handle is not None:  # the same kit on an application around this one: one handle a request
-            await self._serve(handle, scope, receive, send)
+        shared = None if outer is None else _found(outer, self.services.kit)
+        if shared is not None:  # the same kit on an application around this one: one handle a request
+            await self._serve(shared, scope, receive, send)
             return
-        handle = scope[SCOPE_KEY] = SessionHandle(self.services, scope, self.host, outer)
+        # A copy, so that scope and handle are no cycle: both go with the request, without the garbage collector.
+        handle = scope[SCOPE_KEY] = SessionHandle(self.services, dict(scope), self.host, outer)
+        if scope["type"] == "websocket" and _needs_close(scope):
+            send = _closing(send)
         exchange = _Exchange(handle, self._respond, scope, receive, send)
         try:
             await self._serve(handle, scope, receive, exchange.send)
@@ -64,7 +67,8 @@ class SessionMiddleware:
             if not exchange.replaced:
                 raise
         finally:
-            scope[SCOPE_KEY] = outer  # also ends the cycle of scope and handle: no work for the garbage collector
+            if outer is not None:
+                scope[SCOPE_KEY] = outer
 
     async def _serve(self, handle: SessionHandle[Any], scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -88,7 +92,6 @@ class SessionMiddleware:
         async def failing(*_: object) -> None:
             raise error
 
-        send = _closing(send) if _needs_close(scope) else send
         await ExceptionMiddleware(failing, handlers=_handlers(self.host))(scope, receive, send)
 
     def _watched(self, send: Send) -> Send:
@@ -121,7 +124,9 @@ class _Exchange:
         if self.replaced:
             raise ResponseReplaced
         if not handle.closed and message["type"] in _STARTS:
-            await self._start(message)
+            handle.closed = True  # before the commit: a change that came while it waits would be lost
+            if handle.asked or handle.hide_body:
+                await self._start(message)
         elif handle.hide_body:
             message = {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
         await self._send(message)
@@ -133,21 +138,27 @@ class _Exchange:
                 cookie = await handle.commit()
             except Exception as error:  # noqa: BLE001 - whatever it is, it is answered or raised
                 await self._replace(error)
-        handle.closed = True
         if handle.hide_body:
             message["headers"] = [item for item in message.get("headers", ()) if item[0].lower() != b"content-length"]
-        if handle.asked and message["type"] != "websocket.close":
+        self._mark(message, cookie)
+
+    def _mark(self, message: Message, cookie: bytes | None) -> None:
+        if self._handle.asked and message["type"] != "websocket.close":
             headers = message["headers"] = list(message.get("headers", ()))
             if cookie is not None:
                 set_cookie(headers, cookie)
-            mark_private(headers, signed_in=handle.signed_in)
+            mark_private(headers, signed_in=self._handle.signed_in)
 
     async def _replace(self, error: Exception) -> None:
         """Send what the failed commit is answered with; raises in any case."""
-        self._handle.closed = True
-        await self._respond(error, self._scope, self._receive, self._send)  # raises what has no handler
+        await self._respond(error, self._scope, self._receive, self._send_instead)  # raises what has no handler
         self.replaced = True
         raise ResponseReplaced from error
+
+    async def _send_instead(self, message: Message) -> None:
+        if message["type"] in _STARTS:
+            self._mark(message, None)
+        await self._send(message)
 
 
 def _found(handle: SessionHandle[Any] | None, kit: object) -> SessionHandle[Any] | None:
@@ -161,7 +172,7 @@ def _handlers(host: Starlette) -> Mapping[Any, Any]:
 
 
 def _needs_close(scope: Scope) -> bool:
-    return scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {})
+    return "websocket.http.response" not in (scope.get("extensions") or ())
 
 
 def _closing(send: Send) -> Send:

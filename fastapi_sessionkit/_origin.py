@@ -5,6 +5,7 @@ OWASP Cross-Site Request Forgery Prevention Cheat Sheet have them. A client that
 nobody's cookies can be made to ride on it.
 """
 
+import ipaddress
 import re
 from collections.abc import Iterable
 
@@ -13,7 +14,10 @@ from starlette.types import Scope
 from fastapi_sessionkit.errors import ConfigurationError
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.\-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE)
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_ORIGIN = re.compile(
+    rf"https?://(?:{_LABEL}(?:\.{_LABEL})*|\[(?P<v6>[0-9a-f:.]+)\])(?::(?P<port>[1-9][0-9]{{0,4}}))?", re.IGNORECASE
+)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443", "ws": ":80", "wss": ":443"}
 
 
@@ -49,8 +53,8 @@ def _values(scope: Scope, name: bytes) -> list[str]:
 
 
 def _same_host(origin: str, host: str) -> bool:
-    scheme, separator, authority = _normal(origin).partition("://")
-    return bool(separator) and authority == host.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ""))
+    scheme, _, authority = _normal(origin).partition("://")
+    return authority != "" and authority == host.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ""))
 
 
 def _normal(origin: str) -> str:
@@ -59,10 +63,19 @@ def _normal(origin: str) -> str:
 
 
 def _trusted_origin(origin: object) -> str:
-    if isinstance(origin, str) and _ORIGIN.fullmatch(origin):
-        return _normal(origin)
+    match = _ORIGIN.fullmatch(origin) if isinstance(origin, str) else None
+    if match and int(match["port"] or 0) < 65_536 and (match["v6"] is None or _is_ipv6(match["v6"])):
+        return _normal(match[0])
     msg = (
         "trusted_origins takes origins as browsers send them, scheme://host[:port] with nothing behind, "
         f'for example "https://accounts.example.com", not {origin!r}'
     )
     raise ConfigurationError(msg)
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True

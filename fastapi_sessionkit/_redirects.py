@@ -42,12 +42,16 @@ def login_redirect_target(request: HTTPConnection, default: str = "/") -> str:
     Source: OWASP, Unvalidated Redirects and Forwards Cheat Sheet.
     """
     wanted = request.query_params.getlist("next")
-    return wanted[0] if len(wanted) == 1 and is_same_site(wanted[0]) else default
+    if len(wanted) != 1 or not is_same_site(wanted[0]):
+        return default
+    target = quote(wanted[0], safe=_URL)
+    return target if is_same_site(target) else default  # encoded it is longer
 
 
 def location(scope: Scope, target: str, wanted: str | None = None) -> str:
     """A ``Location`` for a target of this application, under its ``root_path``, with ``wanted`` as its ``next``."""
-    url = quote(scope.get("root_path", "").rstrip("/") + target, safe=_URL)
+    root = scope.get("root_path", "").strip("/")  # it may come from a proxy's header: "//host" would be another site
+    url = quote(f"/{root}{target}" if root else target, safe=_URL)
     if wanted is None or not is_same_site(wanted):
         return url
     path, fragment_mark, fragment = url.partition("#")
@@ -65,7 +69,9 @@ def requested(scope: Scope) -> str:
 
 
 def path_and_query(url: str) -> str | None:
-    """The part of an absolute URL behind its host; ``None`` when it can't be read."""
+    """The part of an absolute URL behind its host; ``None`` when there is none or it can't be read."""
+    if not url:
+        return None
     try:
         parts = urlsplit(url)
     except ValueError:

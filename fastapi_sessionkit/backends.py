@@ -122,7 +122,7 @@ class CookieBackend:
         _bind_once(self, self._context)
         self._context, self._clock = context, context.clock
         self._seal, unseal = encryption(context) if self._encrypt else signing(context)
-        self._unseal = lru_cache(maxsize=_REMEMBERED)(lambda token: unpacked(unseal(token)))
+        self._unseal = lru_cache(maxsize=_REMEMBERED)(lambda token: Loaded(unpacked(unseal(token))))
 
     def overflow(self, record: SessionRecord) -> int:
         """The bytes over the cookie's limit."""
@@ -132,11 +132,11 @@ class CookieBackend:
     async def load(self, token: bytes) -> Loaded | None:
         """The record in the token, when it is authentic and alive."""
         try:
-            record = self._unseal(token)
+            loaded = self._unseal(token)
         except (BadData, ValueError):
             return None
-        now = self._clock()
-        return Loaded(record) if now < record.expires_at and record.last_seen_at <= now + CLOCK_SKEW else None
+        now, record = self._clock(), loaded.record
+        return loaded if now < record.expires_at and record.last_seen_at <= now + CLOCK_SKEW else None
 
     async def create(self, record: SessionRecord, *, replaces: bytes | None = None) -> str:  # noqa: ARG002
         """The record as a token."""
@@ -170,7 +170,7 @@ class StoreBackend:
     """
 
     def __init__(self, store: SessionStore) -> None:
-        if not isinstance(store, SessionStore):
+        if isinstance(store, type) or not isinstance(store, SessionStore):
             msg = f"StoreBackend takes a SessionStore such as MemoryStore(), not {store!r}"
             raise ConfigurationError(msg)
         self.store = store

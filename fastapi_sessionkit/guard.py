@@ -2,8 +2,9 @@
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from inspect import isawaitable
 from typing import Any
 
@@ -22,17 +23,12 @@ from fastapi_sessionkit.rules import Rule
 
 logger = logging.getLogger(__name__)
 
+# What was selected is remembered for paths and methods up to this long together, so that who makes them up fills a
+# megabyte, not the memory.
+_REMEMBERED, _REMEMBERED_LENGTH = 1_024, 256
+
 # What parts of the stack could read differently: refusing is safe, normalising is not.
 _AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u2028\u2029\ufffd\ud800-\udfff]|//|/\.{1,2}(?:/|\Z)|\A(?!/)")
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What a path and a method require, whoever asks: ``requirement`` is ``None`` where everybody may pass."""
-
-    rule: Rule | None
-    requirement: Requirement | None
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +48,27 @@ class Decision:
     reason: str
     requirement: Requirement | None = None
     signed_in: bool | None = None
+
+
+class Selection:
+    """What a path and a method require, whoever asks: ``requirement`` is ``None`` where everybody may pass.
+
+    ``granted`` is what is decided about somebody who is signed in and may pass, or about everybody.
+    """
+
+    __slots__ = ("granted", "requirement", "rule")
+
+    def __init__(self, rule: Rule | None, requirement: Requirement | None, reason: str = "") -> None:
+        self.rule = rule
+        self.requirement = requirement
+        reason = reason or f"fulfils {requirement}"
+        self.granted = Decision(True, rule, reason, requirement, None if requirement is None else True)
+
+
+_NO_RULE = Selection(None, None, "no rule matches")
+_LOGIN_PAGE = Selection(None, None, "the login page")
+_EXCLUDED = Selection(None, None, "excluded from global protection")
+_PROTECTED = Selection(None, signed_in)
 
 
 class RouterGuard:
@@ -99,7 +116,8 @@ class RouterGuard:
         self.debug = debug
         self._login = None if login_path is None else _page(login_path, "login_path")
         self._home = _page(home_path.partition("#")[0].partition("?")[0], "home_path")
-        self._index = PatternIndex((rule.path, rule) for rule in self.rules)
+        self._index = PatternIndex((rule.path, _selection(rule)) for rule in self.rules)
+        self._remembered = lru_cache(_REMEMBERED)(self._select)
         self.open_patterns = self.exclude if self._login is None else (self._login, *self.exclude)
         self._open = PatternIndex((pattern, pattern) for pattern in self.open_patterns)
 
@@ -119,24 +137,33 @@ class RouterGuard:
 
     def select(self, method: str, path: str) -> Selection:
         """What a path and a method require, before anybody's session is looked at."""
+        short = len(path) + len(method) <= _REMEMBERED_LENGTH
+        return self._remembered(method, path) if short else self._select(method, path)
+
+    def _select(self, method: str, path: str) -> Selection:
         method = method.upper()
-        rule = self._index.find(path, lambda rule: rule.covers_method(method))
-        if rule is not None:
-            return Selection(rule, rule.requirement, "public" if rule.public else "")
+        selection = self._index.find(path, lambda each: each.rule is not None and each.rule.covers_method(method))
+        if selection is not None:
+            return selection
         if not self.global_protect:
-            return Selection(None, None, "no rule matches")
+            return _NO_RULE
         if self._open.find(path, lambda _: True) is not None:
-            return Selection(None, None, "the login page" if self.is_login(path) else "excluded from global protection")
-        return Selection(None, signed_in, "global protection")
+            return _LOGIN_PAGE if self.is_login(path) else _EXCLUDED
+        return _PROTECTED
 
     async def judge(self, selection: Selection, subject: Subject) -> Decision:
         """Hold somebody against what is required."""
-        rule, requirement = selection.rule, selection.requirement
+        rule, requirement, check = selection.rule, selection.requirement, subject.access.check
         if requirement is None:
-            return Decision(allowed=True, rule=rule, reason=selection.reason)
+            return selection.granted
+        if check is None or rule is None:
+            reason = await requirement.refusal(subject)
+        else:
+            reason = await _checked(check, rule, subject)
         somebody = subject.session is not None
-        reason = await _refusal(rule, requirement, subject)
-        return Decision(reason is None, rule, reason or f"fulfils {requirement}", requirement, somebody)
+        if reason is None and somebody:
+            return selection.granted
+        return Decision(reason is None, rule, reason or selection.granted.reason, requirement, somebody)
 
     def is_login(self, path: str) -> bool:
         """Whether a path is the login page."""
@@ -155,16 +182,15 @@ class RouterGuard:
             raise HTTPException(400, "Ambiguous path")
         path, method = route_path(scope), scope.get("method", "GET")
         selection = self.select(method, path)
+        decision = selection.granted
         if selection.requirement is not None:
             decision = await self.judge(selection, await handle.subject())
-        else:
-            decision = Decision(allowed=True, rule=selection.rule, reason=selection.reason)
         if self.debug:
             _log(decision, method, path, await handle.load() if decision.signed_in else None)
-        if not decision.allowed and is_preflight(scope):
+        if not decision.allowed:
+            if not is_preflight(scope):
+                raise denied(self._denial(decision, path), scope)
             handle.hide_body = True  # the browser sends no cookies with it, and reads nothing but headers
-        elif not decision.allowed:
-            raise denied(self._denial(decision), scope)
         if self.global_protect and method == "GET" and self.is_login(path) and is_navigation(scope):
             await self._send_home(handle, scope, path)
 
@@ -177,9 +203,15 @@ class RouterGuard:
         if not self._home.matches(path) and await handle.load() is not None:
             raise redirect(scope, self.home_path)
 
-    def _denial(self, decision: Decision) -> Denial:
+    def _denial(self, decision: Decision, path: str) -> Denial:
         target = None if decision.rule is None else decision.rule.redirect_to
+        if target and decision.signed_in and self.global_protect and self._home.matches(path) and self.is_login(target):
+            target = None  # the login page would send it straight back
         return Denial(bool(decision.signed_in), str(decision.requirement), target, self.login_path)
+
+
+def _selection(rule: Rule) -> Selection:
+    return Selection(rule, rule.requirement, "public" if rule.public else "")
 
 
 def _page(path: str, name: str) -> Pattern:
@@ -189,10 +221,7 @@ def _page(path: str, name: str) -> Pattern:
     return Pattern(path)
 
 
-async def _refusal(rule: Rule | None, requirement: Requirement, subject: Subject) -> str | None:
-    check = subject.access.check
-    if check is None or rule is None:
-        return await requirement.refusal(subject)
+async def _checked(check: Callable[[Any, Any], Any], rule: Rule, subject: Subject) -> str | None:
     try:
         answer = check(rule, subject.session)
         allowed = await answer if isawaitable(answer) else answer

@@ -1,9 +1,10 @@
 """``SessionKit``: the settings in one place, wired together and put on an application."""
 
+import inspect
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic
 
@@ -24,11 +25,13 @@ from fastapi_sessionkit._lifetimes import Lifetimes
 from fastapi_sessionkit._lookup import handle_of
 from fastapi_sessionkit._middleware import SessionMiddleware
 from fastapi_sessionkit._origin import OriginPolicy
+from fastapi_sessionkit._revalidation import Revalidation
 from fastapi_sessionkit._routes import served
 from fastapi_sessionkit.backends import CookieBackend, SessionBackend, StoreBackend
 from fastapi_sessionkit.dependencies import Asked, Required, checked_requirement
 from fastapi_sessionkit.errors import ConfigurationError, NotAuthenticated
 from fastapi_sessionkit.guard import RouterGuard
+from fastapi_sessionkit.mutation import step
 from fastapi_sessionkit.openapi import document, report
 from fastapi_sessionkit.requirements import (
     Access,
@@ -44,6 +47,7 @@ from fastapi_sessionkit.sessions import SessionManager
 from fastapi_sessionkit.stores.base import SessionStore
 
 M = TypeVar("M", bound=BaseModel, default=Session)
+T = TypeVar("T")
 
 ENVIRONMENT = "SESSIONKIT_SECRET_KEY"
 _SHORTEST = 32
@@ -69,6 +73,9 @@ class SessionKit(Generic[M]):
             and sign people in.
         cross_origin_protection: refuse unsafe requests with the cookie, and sign-ins, from any other origin. Switched
             off, ``SameSite`` alone stands against cross-site request forgery, and nothing against login CSRF.
+        revalidate: an async function that gets the session and gives it back, a changed one, or ``None`` to end it (the
+            account was disabled). If it raises, the request is answered with 503.
+        revalidate_every: how long its answer holds, for each session in each process.
         max_sessions_per_user: signing in once more ends the user's oldest session; needs server-side sessions.
         purge_every: how often a started application drops expired sessions from its store, give or take a fifth;
             ``None``: never, for those who call ``kit.sessions.purge()`` from elsewhere.
@@ -93,6 +100,8 @@ class SessionKit(Generic[M]):
         access: Access = Access(),
         trusted_origins: Iterable[str] = (),
         cross_origin_protection: bool = True,
+        revalidate: Callable[[M], Awaitable[M | None]] | None = None,
+        revalidate_every: Duration = timedelta(minutes=5),
         max_sessions_per_user: int | None = None,
         purge_every: Duration | None = timedelta(hours=1),
         name: str = "session",
@@ -101,13 +110,13 @@ class SessionKit(Generic[M]):
     ) -> None:
         self.model: type[M] = _checked_model(model)
         self.name = _checked_name(name)
-        session_cookie = SessionCookie(cookie)
+        session_cookie = SessionCookie(_checked(cookie, CookieSettings, "cookie"))
         self.cookie_name = session_cookie.name
         self.backend = _backend(backend)
         self.backend.bind(
             BackendContext(
                 secret_keys=_secret_keys(secret_key),
-                salt=f"fastapi_sessionkit.{name}.{self.cookie_name}",
+                salt=f"fastapi_sessionkit:{name}:{self.cookie_name}",
                 clock=clock,
                 new_id=new_id,
                 cookie_size=session_cookie.size,
@@ -121,11 +130,12 @@ class SessionKit(Generic[M]):
             backend=self.backend,
             cookie=session_cookie,
             origins=OriginPolicy(trusted_origins, enabled=cross_origin_protection),
-            access=access,
+            access=_checked(access, Access, "access"),
             lifetimes=Lifetimes(
                 in_seconds(idle_timeout, "idle_timeout"), in_seconds(absolute_timeout, "absolute_timeout"), clock
             ),
             rotation_grace=in_seconds(rotation_grace, "rotation_grace", zero=True),
+            revalidation=_revalidation(revalidate, in_seconds(revalidate_every, "revalidate_every", zero=True), clock),
         )
 
         self._purge_every = None if purge_every is None else in_seconds(purge_every, "purge_every")
@@ -257,9 +267,11 @@ class SessionKit(Generic[M]):
         handle = handle_of(request.scope, "kit.set_session", self)
         handle.sign_in(session, None if ttl is None else in_seconds(ttl, "ttl"))
 
-    def update_session(self, request: HTTPConnection, **changes: Any) -> None:
+    def update_session(
+        self, request: HTTPConnection, compute: Callable[[M], Mapping[str, Any]] | None = None, /, **changes: Any
+    ) -> None:
         """Change some fields; see ``fastapi_sessionkit.update_session``."""
-        handle_of(request.scope, "kit.update_session", self).update(changes)
+        handle_of(request.scope, "kit.update_session", self).update(step(compute, changes))
 
     def clear_session(self, request: HTTPConnection) -> None:
         """Sign out; see ``fastapi_sessionkit.clear_session``."""
@@ -288,6 +300,22 @@ def _check_installable(kit: SessionKit[Any], app: Starlette) -> None:
                 'SessionKit(name="staff", cookie=CookieSettings(name="staff_session"))'
             )
             raise ConfigurationError(msg)
+
+
+def _revalidation(hook: Any, every: float, clock: Callable[[], float]) -> Revalidation[Any] | None:
+    if hook is None:
+        return None
+    if not inspect.iscoroutinefunction(hook) and not inspect.iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004
+        msg = f"SessionKit(revalidate=...) takes an async function of the session, not {hook!r}"
+        raise ConfigurationError(msg)
+    return Revalidation(hook, every, clock)
+
+
+def _checked(value: T, kind: type[T], name: str) -> T:
+    if not isinstance(value, kind):
+        msg = f"SessionKit({name}=...) takes {kind.__name__}(...), not {value!r}"
+        raise ConfigurationError(msg)
+    return value
 
 
 def _checked_name(name: str) -> str:

@@ -4,12 +4,14 @@ They mark what is wanted; it is saved once, just before the response's first byt
 work in ``async`` and in ``def`` endpoints alike, because they wait for nothing.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
 from fastapi_sessionkit._durations import Duration, in_seconds
+from fastapi_sessionkit._handle import Step
 from fastapi_sessionkit._lookup import handle_of
 
 
@@ -31,18 +33,35 @@ def set_session(request: HTTPConnection, session: BaseModel, *, ttl: Duration | 
     handle_of(request.scope, "set_session").sign_in(session, None if ttl is None else in_seconds(ttl, "ttl"))
 
 
-def update_session(request: HTTPConnection, **changes: Any) -> None:
+def update_session(
+    request: HTTPConnection, compute: Callable[[Any], Mapping[str, Any]] | None = None, /, **changes: Any
+) -> None:
     """Change some fields: validated at once, seen by later reads of this request, merged field by field when saved.
+
+    A value that is made from the old one needs a function, ``update_session(request, lambda s: {"n": s.n + 1})``: it
+    is run at once, and again on what the store holds by the time of saving, so that of fifty requests each one counts.
+    It must give the same for the same session and do nothing else.
 
     A change of ``user_id``, ``role``, ``roles`` or ``permissions`` also moves the session to a new id.
 
     Raises:
         NotAuthenticated: nobody is signed in.
+        TypeError: both a function and fields are given.
         pydantic.ValidationError: the session would not fit its model; nothing is changed.
         SessionTooLarge: it would not fit into the cookie; nothing is changed.
         SessionKitError: the response has started.
     """
-    handle_of(request.scope, "update_session").update(changes)
+    handle_of(request.scope, "update_session").update(step(compute, changes))
+
+
+def step(compute: Callable[[Any], Mapping[str, Any]] | None, changes: Mapping[str, Any]) -> Step:
+    """The one change that an ``update_session`` means."""
+    if compute is None:
+        return changes
+    if changes or not callable(compute):
+        msg = "update_session takes either fields, tier='premium', or one function of the session that gives them"
+        raise TypeError(msg)
+    return compute
 
 
 def clear_session(request: HTTPConnection) -> None:

@@ -138,7 +138,9 @@ def _describe(operation: Schema, found: list[Case], scheme: str, *, named: bool)
         return
     security: Security = []
     for case in found:
-        security += [item for item in _security(case.requirement, scheme, named=named) if item not in security]
+        for item in _security(case.requirement, scheme, named=named):
+            if item not in security:
+                security.append(item)
     operation["security"] = _merged(_others(operation.get("security", []), scheme), security)
     needed = " or ".join(dict.fromkeys(str(case.requirement) for case in found if case.requirement))
     for status, description in (("401", "Not authenticated"), ("403", f"Forbidden: requires {needed}")):

@@ -45,22 +45,23 @@ class Subject:
     access: Access = Access()
     age: float | None = None
 
-    async def roles(self) -> Names:
+    def roles(self) -> Awaitable[Names]:
         """The roles that the ``Access`` hook or the session gives; none for nobody."""
-        return await _ask(self.access.get_roles, self.session, "all_roles")
+        return _ask(self.access.get_roles, self.session, "all_roles")
 
-    async def permissions(self) -> Names:
+    def permissions(self) -> Awaitable[Names]:
         """The permissions that the ``Access`` hook or the session gives; none for nobody."""
-        return await _ask(self.access.get_permissions, self.session, "permissions")
+        return _ask(self.access.get_permissions, self.session, "permissions")
 
 
 async def _ask(hook: Callable[[Any], Names | Awaitable[Names]] | None, session: Any, attribute: str) -> Names:
     if session is None:
         return ()
     try:
-        answer = getattr(session, attribute, ()) if hook is None else hook(session)
-        names = await answer if isawaitable(answer) else answer
-        return names if isinstance(names, frozenset | tuple) else _collection(names)
+        names: Any = getattr(session, attribute, ()) if hook is None else hook(session)
+        if hook is not None and isawaitable(names):
+            names = await names
+        return names if isinstance(names, (frozenset, tuple)) else _collection(names)
     except Exception:
         what = "The session" if hook is None else "The Access hook"
         logger.exception("%s could not give %s, so it counts as none", what, attribute)
@@ -279,8 +280,12 @@ def any_permission(*any_of_them: str) -> Requirement:
 
 def fresh(max_age: Duration | None = None, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> Requirement:
     """Signed in no longer ago than this: ``fresh(600)``, ``fresh(timedelta(minutes=10))`` or ``fresh(minutes=10)``."""
+    units = timedelta(seconds=seconds, minutes=minutes, hours=hours)
     if max_age is None:
-        max_age = timedelta(seconds=seconds, minutes=minutes, hours=hours)
+        max_age = units
+    elif units:
+        msg = f"fresh() takes one length of time, not {max_age!r} and {units!r}"
+        raise ConfigurationError(msg)
     return _Fresh(in_seconds(max_age, "fresh(max_age)"))
 
 

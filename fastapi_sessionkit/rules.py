@@ -93,6 +93,10 @@ class Rule:
             raise AttributeError(msg)
         super().__setattr__(name, value)
 
+    def __delattr__(self, name: str) -> None:
+        msg = f"A Rule does not change once it is made: {name}"
+        raise AttributeError(msg)
+
     def __str__(self) -> str:
         methods = "" if self.methods is None else f"{','.join(sorted(self.methods))} "
         return f"{methods}{self.pattern}"

@@ -15,6 +15,7 @@ import pytest
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.testclient import TestClient
 from itsdangerous import Signer
+from pydantic import Field
 
 from fastapi_sessionkit import (
     CookieBackend,
@@ -41,7 +42,7 @@ DAY = 86_400
 
 class AppSession(Session):
     note: str = ""
-    cart: list[str] = []
+    cart: list[str] = Field(default_factory=list)
 
 
 ADA = AppSession(user_id="ada", role="user")
@@ -167,7 +168,16 @@ def spoiled(token: str) -> Iterator[str]:
     """A token with each of its characters changed, and with pieces missing, added and moved."""
     for place, character in enumerate(token):
         yield token[:place] + ("A" if character != "A" else "B") + token[place + 1 :]
-    yield from (token[1:], token[:-10], "", ".", token.split(".")[0], token + "A" * 8, token * 2, token[::-1])
+    yield from (
+        token[1:],
+        token[:-10],
+        "",
+        ".",
+        token.split(".", maxsplit=1)[0],
+        token + "A" * 8,
+        token * 2,
+        token[::-1],
+    )
 
 
 @every_backend
@@ -206,7 +216,7 @@ def test_nonsense_in_the_cookie_is_nobody_and_no_error(
 ) -> None:
     client = browser(make(backend(store), clock), None)
 
-    response = client.get("/", headers={"cookie": f"{COOKIE}={token}".encode("latin-1")})
+    response = client.get("/", headers={b"cookie": f"{COOKIE}={token}".encode("latin-1")})
 
     assert (response.status_code, response.json()) == (200, None)
     assert store.calls == []
@@ -432,9 +442,7 @@ def test_a_request_that_does_not_ask_touches_nothing(store: Recording, clock: Cl
 
 
 @every_cookie_backend
-def test_a_cookie_is_sent_again_once_it_is_older_than_a_tenth_of_the_idle_lifetime(
-    encrypt: bool, clock: Clock
-) -> None:
+def test_a_cookie_is_sent_again_once_it_is_older_than_a_tenth_of_the_idle_lifetime(encrypt: bool, clock: Clock) -> None:
     client = browser(make(CookieBackend(encrypt=encrypt), clock, idle_timeout=1_000))
 
     clock.advance(99)
@@ -621,7 +629,9 @@ async def test_changes_and_rotations_at_once_all_win(clock: Clock) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("racers", [["/rotate"], ["/promote", "/rotate"], ["/set/note"], ["/set/a", "/rotate", "/set/b"]])
+@pytest.mark.parametrize(
+    "racers", [["/rotate"], ["/promote", "/rotate"], ["/set/note"], ["/set/a", "/rotate", "/set/b"]]
+)
 async def test_after_signing_out_no_token_opens_the_session_whatever_raced_with_it(
     clock: Clock, racers: list[str], seed: int
 ) -> None:
@@ -664,9 +674,7 @@ async def test_a_touch_that_races_with_signing_out_brings_nothing_back(clock: Cl
     assert raced > 5
 
 
-async def after_a_race_with_a_touch(
-    store: Recording, kit: SessionKit[AppSession], clock: Clock
-) -> AppSession | None:
+async def after_a_race_with_a_touch(store: Recording, kit: SessionKit[AppSession], clock: Clock) -> AppSession | None:
     app = application(kit)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://testserver") as client:
         await client.post("/in")
@@ -777,7 +785,7 @@ def test_a_session_that_outgrows_the_cookie_is_an_error_that_names_the_largest_f
     with pytest.raises(SessionTooLarge) as caught:
         client.post("/grow")
 
-    assert list(caught.value.fields)[0] == ("cart" if act == "in place" else "note")
+    assert next(iter(caught.value.fields)) == ("cart" if act == "in place" else "note")
     assert caught.value.size > caught.value.limit == 4_096
     assert all(name in str(caught.value) for name in caught.value.fields)
     assert "nnn" not in str(caught.value)

@@ -42,6 +42,8 @@ from fastapi_sessionkit import (
     require_session,
     role,
     set_session,
+)
+from fastapi_sessionkit import (
     signed_in as signed_in_requirement,
 )
 from fastapi_sessionkit.testing import signed_in

@@ -67,7 +67,9 @@ def add_routes(app: FastAPI | APIRouter) -> None:
 # The secret key
 
 
-@pytest.mark.parametrize("key", ["", "short", "x" * 31, [], [""], [SECRET, "short"], (), b"x" * 40, [b"x" * 40], [None]])
+@pytest.mark.parametrize(
+    "key", ["", "short", "x" * 31, [], [""], [SECRET, "short"], (), b"x" * 40, [b"x" * 40], [None]]
+)
 def test_a_secret_key_that_is_missing_or_short_is_a_configuration_error_that_shows_how_to_make_one(key: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"secrets\.token_urlsafe"):
         SessionKit(secret_key=key)
@@ -448,7 +450,7 @@ def shared(customers: SessionKit[AppSession], staff: SessionKit[Staff]) -> FastA
         customer: Annotated[AppSession | None, Depends(customers.get_session)],
         colleague: Annotated[Staff | None, Depends(staff.get_session)],
     ) -> list[str | None]:
-        return [customer and customer.user_id, colleague and colleague.user_id]
+        return [None if session is None else session.user_id for session in (customer, colleague)]
 
     return app
 
@@ -486,7 +488,7 @@ def test_with_two_kits_the_helpers_of_the_module_say_to_use_a_kits_own(
     async def ambiguous(request: Request) -> None:
         helper(request)
 
-    with pytest.raises(ConfigurationError, match="kit.set_session"):
+    with pytest.raises(ConfigurationError, match=r"kit\.set_session"):
         browser(shared).post("/ambiguous")
 
 

@@ -71,7 +71,9 @@ async def test_roles_are_one_of_and_permissions_all_of(requirement: Requirement,
 
 
 @pytest.mark.parametrize(
-    "requirement", [role("a"), permission("a"), any_permission("a", "b"), fresh(1), role("a") | permission("b")], ids=str
+    "requirement",
+    [role("a"), permission("a"), any_permission("a", "b"), fresh(1), role("a") | permission("b")],
+    ids=str,
 )
 async def test_nobody_fulfils_nothing(requirement: Requirement) -> None:
     assert not await fulfils(requirement, None, age=0.0)

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from fastapi_sessionkit import ConfigurationError, RouterGuard, Rule, Session, custom, fresh, permission, role, signed_in
+from fastapi_sessionkit import (
+    ConfigurationError,
+    RouterGuard,
+    Rule,
+    Session,
+    custom,
+    fresh,
+    permission,
+    role,
+    signed_in,
+)
 
 # What it matches
 
@@ -93,7 +103,12 @@ CONDITIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "allow": (lambda s: s is not None and s.email is not None, {"email": None}),
     "requires": (permission("s"), {"permissions": ("p", "q", "r")}),
 }
-EVERYTHING = {"role": "admin", "roles": ("editor",), "permissions": ("p", "q", "r", "s"), "email": "a@b"}
+EVERYTHING: dict[str, Any] = {
+    "role": "admin",
+    "roles": ("editor",),
+    "permissions": ("p", "q", "r", "s"),
+    "email": "a@b",
+}
 RULE = Rule("/a", fresh=60, **{name: value for name, (value, _) in CONDITIONS.items()})
 
 

@@ -1,0 +1,49 @@
+"""Asking the application, every now and then, whether a session is still what it says."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic
+
+from fastapi_sessionkit._codec import M
+from fastapi_sessionkit.errors import StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+_REMEMBERED = 10_000
+
+
+class Revalidation(Generic[M]):
+    """The hook, and when each session was last put to it.
+
+    That is remembered in this process only, and bounded: another process, or this one after many other sessions, asks
+    again. A session is thus at most ``every`` seconds behind, never more.
+    """
+
+    def __init__(self, hook: Callable[[M], Awaitable[M | None]], every: float, clock: Callable[[], float]) -> None:
+        self._hook = hook
+        self._every = every
+        self._clock = clock
+        self._asked: OrderedDict[Hashable, float] = OrderedDict()
+
+    def is_due(self, key: Hashable) -> bool:
+        """Whether the session was not asked about for that long."""
+        asked = self._asked.get(key)
+        return asked is None or self._clock() - asked >= self._every
+
+    async def ask(self, key: Hashable, session: M) -> M | None:
+        """The session, a changed one, or ``None`` when it shall end.
+
+        Raises:
+            StoreUnavailable: the hook failed, so nobody can say who this is.
+        """
+        try:
+            answer = await self._hook(session)
+        except Exception as error:
+            logger.error("The revalidate hook raised %s", type(error).__name__)  # noqa: TRY400 - its text may hold values
+            raise StoreUnavailable from error
+        self._asked[key] = self._clock()
+        self._asked.move_to_end(key)
+        if len(self._asked) > _REMEMBERED:
+            self._asked.popitem(last=False)
+        return answer

@@ -1,0 +1,109 @@
+"""Checked by mypy and pyright, never run: a kit knows the model of its sessions."""
+
+from typing import Annotated, Any, Literal, assert_type
+
+from fastapi import Depends, FastAPI, Request, WebSocket
+from pydantic import BaseModel
+from starlette.requests import HTTPConnection
+
+from fastapi_sessionkit import (
+    MemoryStore,
+    Session,
+    SessionInfo,
+    SessionKit,
+    clear_session,
+    get_session_info,
+    has_role,
+    is_authenticated,
+    regenerate_session,
+    require_role,
+    role,
+    set_session,
+    update_session,
+)
+
+
+class AppSession(Session):
+    tier: Literal["free", "premium"] = "free"
+
+
+class Visitor(BaseModel):
+    """No ``Session``, and a session all the same."""
+
+    token: str
+
+
+kit = SessionKit(AppSession, secret_key="", backend=MemoryStore())
+assert_type(kit, SessionKit[AppSession])
+assert_type(kit.model, type[AppSession])
+assert_type(SessionKit(), SessionKit[Session])
+assert_type(SessionKit(Visitor), SessionKit[Visitor])
+
+
+async def dependencies(connection: HTTPConnection) -> None:
+    assert_type(await kit.get_session(connection), AppSession | None)
+    assert_type(await kit.require_session(connection), AppSession)
+    assert_type(await kit.get_session_info(connection), SessionInfo | None)
+    assert_type(await kit.is_authenticated(connection), bool)
+    assert_type(await kit.require(role("admin"))(connection), AppSession)
+    assert_type(await kit.require_role("admin", "auditor")(connection), AppSession)
+    assert_type(await kit.require_permission("a", "b")(connection), AppSession)
+    assert_type(await kit.require_any_permission("a", "b")(connection), AppSession)
+    assert_type(await kit.require_fresh(600)(connection), AppSession)
+    assert_type(await kit.has_role("admin")(connection), bool)
+    assert_type(await kit.has_permission("a")(connection), bool)
+    assert_type(await kit.has_all_permissions("a", "b")(connection), bool)
+    assert_type(await kit.has_any_permission("a", "b")(connection), bool)
+    assert_type(await kit.has_role_permission("admin", "a")(connection), bool)
+    assert_type((await kit.require_session(connection)).tier, Literal["free", "premium"])
+
+
+async def of_the_default_model(connection: HTTPConnection) -> None:
+    assert_type(await SessionKit().require_session(connection), Session)
+    assert_type(await SessionKit(Visitor).require_role("cook")(connection), Visitor)
+
+
+async def of_the_module(connection: HTTPConnection) -> None:
+    """They can't know the model: what they give is whatever the endpoint says it is."""
+    assert_type(await require_role("admin")(connection), Any)
+    assert_type(await get_session_info(connection), SessionInfo | None)
+    assert_type(await is_authenticated(connection), bool)
+    assert_type(await has_role("admin")(connection), bool)
+
+
+def mutation(request: Request, websocket: WebSocket) -> None:
+    set_session(request, AppSession(user_id="u"), ttl=60)
+    set_session(websocket, Visitor(token="t"))
+    update_session(request, tier="premium")
+    clear_session(websocket)
+    regenerate_session(request)
+    kit.set_session(request, AppSession(user_id="u"), ttl=60.0)
+    kit.update_session(websocket, tier="premium")
+    kit.clear_session(request)
+    kit.regenerate_session(websocket)
+
+
+def mistakes(request: Request) -> None:
+    kit.set_session(request, Session(user_id="u"))  # type: ignore[arg-type]
+    kit.set_session(request, Visitor(token="t"))  # type: ignore[arg-type]
+    kit.set_session(request, None)  # type: ignore[arg-type]
+    set_session(request, {"user_id": "u"})  # type: ignore[arg-type]
+    set_session(request, AppSession(user_id="u"), 60)  # type: ignore[call-arg]
+    SessionKit(dict)  # type: ignore[type-var]
+    SessionKit(AppSession, "secret")  # type: ignore[call-arg]
+
+
+Current = Annotated[AppSession, Depends(kit.require_session)]
+app = FastAPI()
+kit.install(app)
+
+
+@app.get("/me")
+async def me(session: Current) -> str:
+    assert_type(session, AppSession)
+    return session.tier
+
+
+@app.get("/admin")
+async def admin(session: Annotated[AppSession, Depends(kit.require_role("admin"))]) -> str:
+    return session.user_id
