@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -44,6 +44,22 @@ class SessionCodec(Generic[M]):
             pydantic.ValidationError: when the data does not fit the model.
         """
         return self.recall(data)[0]
+
+    def check_readable(self, session: M, data: bytes) -> None:
+        """Refuse to save what would not be read back.
+
+        Raises:
+            pydantic.ValidationError: the model does not take what it gives as JSON.
+            TypeError: a field is a secret, which Pydantic writes as asterisks.
+        """
+        read = _fields(self._load(data))
+        for name, value in _fields(session).items():
+            if isinstance(value, (Secret, SecretStr, SecretBytes)) and read.get(name) != value:
+                msg = (
+                    f"{name} is a {type(value).__name__}, and Pydantic writes asterisks for it: it would be lost. Give it "
+                    "a PlainSerializer that writes the value, or keep it elsewhere"
+                )
+                raise TypeError(msg)
 
     def recall(self, data: bytes) -> tuple[M, bool]:
         """The session of a record, and whether all requests share it, because nothing in it can change.
@@ -126,12 +142,13 @@ def _fields(session: BaseModel) -> dict[str, Any]:
 
 
 def _is_immutable(value: object) -> bool:
-    if type(value) in _ATOMS:
-        return True
+    parts: Iterable[object]
     if isinstance(value, BaseModel):
-        frozen = bool(value.model_config.get("frozen")) and not value.__private_attributes__
-        fields = (*value.__dict__.values(), *(value.__pydantic_extra__ or {}).values())
-        return frozen and all(map(_is_immutable, fields))
-    if isinstance(value, (tuple, frozenset)):
-        return all(map(_is_immutable, value))
-    return isinstance(value, Enum)
+        if not value.model_config.get("frozen") or value.__private_attributes__:
+            return False
+        parts = (*value.__dict__.values(), *(value.__pydantic_extra__ or {}).values())
+    elif isinstance(value, (tuple, frozenset)):
+        parts = value
+    else:
+        return isinstance(value, Enum)
+    return all([_is_immutable(part) for part in parts if type(part) not in _ATOMS])

@@ -122,7 +122,7 @@ Headers = list[tuple[bytes, bytes]]
 
 def mark_private(headers: Headers, *, signed_in: bool) -> None:
     """Say to caches that the response depends on the cookie (RFC 9111, sections 4.1 and 5.2)."""
-    names = [key.lower() for key, _ in headers]
+    names = set(map(bytes.lower, dict(headers)))
     if b"vary" not in names or not _listed(headers, b"vary") & {b"cookie", b"*"}:
         headers.append((b"vary", b"Cookie"))
     # Some shared caches ignore Vary.

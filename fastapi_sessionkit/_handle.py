@@ -64,9 +64,26 @@ class SessionHandle(Generic[M]):
     """The session of one request, for one kit."""
 
     __slots__ = (
-        "_action", "_age", "_fetched", "_fetching", "_handed", "_session", "_steps", "_token", "_ttl", "_unseen",
-        "_touch_due", "_waiting",
-        "app", "asked", "closed", "hide_body", "loaded", "outer", "scope", "services",
+        "_action",
+        "_age",
+        "_fetched",
+        "_fetching",
+        "_handed",
+        "_session",
+        "_steps",
+        "_token",
+        "_touch_due",
+        "_ttl",
+        "_unseen",
+        "_waiting",
+        "app",
+        "asked",
+        "closed",
+        "hide_body",
+        "loaded",
+        "outer",
+        "scope",
+        "services",
     )  # fmt: skip
 
     def __init__(self, services: Services[M], scope: Scope, app: object, outer: "SessionHandle[Any] | None") -> None:
@@ -179,7 +196,7 @@ class SessionHandle(Generic[M]):
             await self._revalidate(self.services.revalidation, loaded, self._session)
         unseen, self._unseen = self._unseen, []
         for step in unseen:
-            if self.loaded is not None:
+            if self._session is not None:
                 self._apply(self._session, step)
 
     async def _revalidate(self, revalidation: Revalidation[M], loaded: Loaded, session: M) -> None:
@@ -218,7 +235,7 @@ class SessionHandle(Generic[M]):
                 "SessionKit(trusted_origins=[...])"
             )
         data = self.services.codec.dump(session)
-        self.services.codec.load(data)  # what can't be read back must not be saved
+        self.services.codec.check_readable(session, data)
         ttl = self.services.lifetimes.idle if ttl is None else ttl
         self._require_room(self.services.lifetimes.begun(data, user_id_of(session), ttl))
         self._start_over(Action.SIGN_IN, session)
@@ -236,6 +253,16 @@ class SessionHandle(Generic[M]):
             if not callable(step):
                 self.services.codec.check_patch(step)
             self._unseen.append(step)
+
+    @property
+    def ends(self) -> bool:
+        """Whether the commit will end the session."""
+        return self._action is Action.SIGN_OUT
+
+    def reopen(self) -> None:
+        """Forget every mark: what was to be saved could not be, and another response is on its way."""
+        self._start_over(Action.KEEP, None)
+        self._fetched = self.closed = False
 
     def sign_out(self) -> None:
         """Mark the end of the session."""
@@ -260,6 +287,7 @@ class SessionHandle(Generic[M]):
         changes = step(session) if callable(step) else step
         changed = codec.patched(session, changes)
         data = codec.dump(changed)
+        codec.check_readable(changed, data)
         if self.loaded is None:
             self._require_room(self.services.lifetimes.begun(data, user_id_of(changed), self._ttl))
         else:

@@ -125,7 +125,7 @@ class _Exchange:
             raise ResponseReplaced
         if not handle.closed and message["type"] in _STARTS:
             handle.closed = True  # before the commit: a change that came while it waits would be lost
-            if handle.asked or handle.hide_body:
+            if handle.asked:
                 await self._start(message)
         elif handle.hide_body:
             message = {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
@@ -133,31 +133,40 @@ class _Exchange:
 
     async def _start(self, message: Message) -> None:
         handle, cookie = self._handle, None
-        if handle.asked and message.get("status", 200) < 500:
-            try:
-                cookie = await handle.commit()
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is answered or raised
-                await self._replace(error)
+        try:
+            cookie = await self._commit(message)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered or raised
+            await self._replace(error)
         if handle.hide_body:
             message["headers"] = [item for item in message.get("headers", ()) if item[0].lower() != b"content-length"]
         self._mark(message, cookie)
 
+    async def _commit(self, message: Message) -> bytes | None:
+        if message["type"] == "websocket.close" and not self._handle.ends:
+            return None  # a handshake that is refused so can carry no cookie: only a sign-out needs none
+        return await self._handle.commit() if message.get("status", 200) < 500 else None
+
     def _mark(self, message: Message, cookie: bytes | None) -> None:
-        if self._handle.asked and message["type"] != "websocket.close":
+        if message["type"] != "websocket.close":
             headers = message["headers"] = list(message.get("headers", ()))
             if cookie is not None:
                 set_cookie(headers, cookie)
             mark_private(headers, signed_in=self._handle.signed_in)
 
     async def _replace(self, error: Exception) -> None:
-        """Send what the failed commit is answered with; raises in any case."""
+        """Send what the failed commit is answered with; raises in any case.
+
+        The application's exception handler may change the session again, to sign out for example.
+        """
+        self._handle.reopen()
         await self._respond(error, self._scope, self._receive, self._send_instead)  # raises what has no handler
         self.replaced = True
         raise ResponseReplaced from error
 
     async def _send_instead(self, message: Message) -> None:
         if message["type"] in _STARTS:
-            self._mark(message, None)
+            self._handle.closed = True
+            self._mark(message, await self._commit(message))
         await self._send(message)
 
 

@@ -5,6 +5,7 @@ its token is a signed random id. Both meet ``SessionBackend``.
 """
 
 import hashlib
+import json
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
@@ -31,7 +32,9 @@ CLOCK_SKEW = 10.0
 _REMEMBERED = 1_024  # tokens, each at most a cookie long
 _NOWHERE = "0" * 64
 _ATTEMPTS = 100
-_HOPS = 8
+_HOPS = 64  # rotations within one grace
+_LATE = 600.0
+"""Seconds for which a slow request that loaded a session before it was rotated still finds where it moved to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,13 @@ class StoreBackend:
     async def load(self, token: bytes) -> Loaded | None:
         """The record behind a signed id; behind a rotated one, what it moved to."""
         key = self._key(token)
-        return None if key is None else await self._find(key)
+        record = None if key is None else await self._ask(self.store.get(key))
+        if key is None or record is None:
+            return None
+        if record.successor is None:
+            return Loaded(record, key)
+        found = await self._find(record.successor) if self._clock() < _honoured_until(record) else None
+        return None if found is None else replace(found, superseded=True)
 
     async def create(self, record: SessionRecord, *, replaces: bytes | None = None) -> str:
         """Keep the record under a new id; end what it replaces, and the user's oldest sessions over the limit."""
@@ -259,7 +268,7 @@ class StoreBackend:
             found = await self._find(key)
             if found is None or (user_id is not None and found.record.user_id != user_id):
                 return False
-            if await self._point(found, _NOWHERE, found.record.expires_at):
+            if await self._point(found, _NOWHERE, self._clock()):
                 await self._ask(self.store.delete(found.key))
                 return True
         raise _contended()
@@ -310,10 +319,10 @@ class StoreBackend:
         return None
 
     async def _point(self, found: Loaded, successor: str, until: float) -> bool:
-        """Turn a record into a pointer, unless it changed meanwhile."""
-        record = found.record
-        expires_at = min(until, record.expires_at)
-        pointer = replace(record, data=b"{}", version=record.version + 1, expires_at=expires_at, successor=successor)
+        """Turn a record into a pointer, unless it changed meanwhile. Its data says until when its id is honoured."""
+        record, data = found.record, json.dumps({"until": until}).encode()
+        version, expires_at = record.version + 1, until + _LATE
+        pointer = replace(record, data=data, version=version, expires_at=expires_at, successor=successor)
         return await self._ask(self.store.replace(found.key, pointer, version=record.version))
 
     def _key(self, token: bytes) -> str | None:
@@ -334,6 +343,11 @@ class StoreBackend:
             # The text of a driver's error may hold keys and values; an OSError's says where the engine was looked for.
             logger.error("Session store failed: %s", error if isinstance(error, OSError) else type(error).__name__)  # noqa: TRY400
             raise StoreUnavailable from error
+
+
+def _honoured_until(pointer: SessionRecord) -> float:
+    until: float = json.loads(pointer.data)["until"]
+    return until
 
 
 def _hashed(session_id: str) -> str:

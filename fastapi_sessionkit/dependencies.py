@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeVar
 from starlette.requests import HTTPConnection
 
 from fastapi_sessionkit._durations import Duration
-from fastapi_sessionkit._handle import SessionHandle
 from fastapi_sessionkit._lookup import handle_of
 from fastapi_sessionkit.errors import ConfigurationError, Forbidden, NotAuthenticated
 from fastapi_sessionkit.requirements import Requirement, any_permission, fresh, permission, role
@@ -61,9 +60,6 @@ class _Asks(Generic[M]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.requirement}>"
 
-    def _handle(self, connection: HTTPConnection) -> SessionHandle[Any]:
-        return handle_of(connection.scope, self._name, self.kit)
-
 
 class Required(_Asks[M]):
     """A dependency that gives the session when it fulfils the requirement, and otherwise raises 401 or 403."""
@@ -77,7 +73,7 @@ class Required(_Asks[M]):
             NotAuthenticated: 401, nobody is signed in.
             Forbidden: 403, somebody is and does not fulfil the requirement.
         """
-        subject = await self._handle(connection).subject()
+        subject = await handle_of(connection.scope, self._name, self.kit).subject()
         if await self.requirement.refusal(subject) is None:
             session: M = subject.session
             return session
@@ -93,7 +89,8 @@ class Asked(_Asks[bool]):
 
     async def __call__(self, connection: HTTPConnection) -> bool:
         """Whether it does; ``False`` when nobody is signed in."""
-        return await self.requirement.refusal(await self._handle(connection).subject()) is None
+        subject = await handle_of(connection.scope, self._name, self.kit).subject()
+        return await self.requirement.refusal(subject) is None
 
 
 def require(requirement: Requirement) -> Required[Any]:

@@ -62,7 +62,8 @@ class Selection:
         self.rule = rule
         self.requirement = requirement
         reason = reason or f"fulfils {requirement}"
-        self.granted = Decision(True, rule, reason, requirement, None if requirement is None else True)
+        signed_in = None if requirement is None else True
+        self.granted = Decision(allowed=True, rule=rule, reason=reason, requirement=requirement, signed_in=signed_in)
 
 
 _NO_RULE = Selection(None, None, "no rule matches")

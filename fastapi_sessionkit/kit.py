@@ -79,7 +79,7 @@ class SessionKit(Generic[M]):
         max_sessions_per_user: signing in once more ends the user's oldest session; needs server-side sessions.
         purge_every: how often a started application drops expired sessions from its store, give or take a fifth;
             ``None``: never, for those who call ``kit.sessions.purge()`` from elsewhere.
-        name: tells this kit from another: in its tokens' signature and in OpenAPI.
+        name: tells this kit from another, in its tokens' signature.
         clock: gives Unix seconds; for tests.
         new_id: makes session ids of 256 random bits; for tests.
 
@@ -112,6 +112,7 @@ class SessionKit(Generic[M]):
         self.name = _checked_name(name)
         session_cookie = SessionCookie(_checked(cookie, CookieSettings, "cookie"))
         self.cookie_name = session_cookie.name
+        self.scheme_name = re.sub(r"[^A-Za-z0-9_.\-]", "_", cookie.name) + "_cookie"
         self.backend = _backend(backend)
         self.backend.bind(
             BackendContext(
@@ -320,7 +321,7 @@ def _checked(value: T, kind: type[T], name: str) -> T:
 
 def _checked_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.\-]+", name):
-        msg = f"SessionKit(name=...) is letters, digits, _, . and -: OpenAPI shows it. Not {name!r}"
+        msg = f"SessionKit(name=...) is letters, digits, _, . and -, not {name!r}"
         raise ConfigurationError(msg)
     return name
 

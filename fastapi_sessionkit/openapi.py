@@ -29,7 +29,7 @@ _DETAIL = {"application/json": {"schema": {"type": "object", "properties": {"det
 class Kit(Protocol):
     """What the documentation needs of a ``SessionKit``."""
 
-    name: str
+    scheme_name: str
     cookie_name: str
 
     @property
@@ -103,7 +103,7 @@ def _in_order(guard: RouterGuard, method: str) -> Iterator[tuple[str, Pattern, R
 
 
 def _documented(schema: Schema, app: FastAPI, kit: Kit, guard: RouterGuard | None) -> Schema:
-    scheme = f"{kit.name}_cookie"
+    scheme = kit.scheme_name
     described = {"type": "apiKey", "in": "cookie", "name": kit.cookie_name, "description": "The session's cookie."}
     schema.setdefault("components", {}).setdefault("securitySchemes", {})[scheme] = described
     named = not schema["openapi"].startswith("3.0")  # names of roles came with OpenAPI 3.1

@@ -32,6 +32,7 @@ from fastapi_sessionkit import (
     set_session,
     update_session,
 )
+from fastapi_sessionkit._keys import BackendContext
 from fastapi_sessionkit.testing import session_of, signed_in
 from tests.conftest import Clock
 
@@ -322,6 +323,14 @@ def test_a_token_of_one_kit_cookie_or_purpose_is_nobody_for_every_other(clock: C
         assert {name for name, other in every.items() if opened(other, token) is not None} == {issuer}
 
 
+def test_each_purpose_signs_with_a_key_of_its_own() -> None:
+    context = BackendContext((SECRET,), "salt", lambda: 0.0, lambda: "", len, 4_096)
+    purposes = ("session", "id", "encrypted-session")
+    signed = {context.signer(purpose).sign("the same") for purpose in purposes}
+
+    assert len(signed) == len(purposes)
+
+
 def test_a_token_of_another_store_with_the_same_secret_opens_nothing(clock: Clock) -> None:
     one, two = make(MemoryStore(), clock), make(MemoryStore(), clock)
 
@@ -545,6 +554,53 @@ def test_without_grace_the_old_id_ends_at_once(store: Recording, clock: Clock) -
 
     assert opened(kit, old) is None
     assert session_of(client, kit) == ADA
+
+
+@pytest.mark.parametrize("grace", [0, 10])
+def test_a_slow_request_that_outlives_the_grace_still_saves_and_takes_nobodys_cookie_away(
+    store: Recording, clock: Clock, grace: float
+) -> None:
+    kit = make(store, clock, rotation_grace=grace)
+    app, client = application(kit), browser(kit)
+
+    @app.post("/slow")
+    async def slow(request: Request, session: Annotated[AppSession, Depends(kit.require_session)]) -> None:
+        assert client.post("/rotate").status_code == 200
+        clock.advance(grace + 30)
+        update_session(request, note="late")
+
+    old = client.cookies[COOKIE]
+    slow_client = TestClient(app, base_url="https://testserver")
+    slow_client.cookies.set(COOKIE, old, domain="testserver.local", path="/")
+    answer = slow_client.post("/slow")
+
+    assert answer.status_code == 200
+    assert "set-cookie" not in answer.headers
+    assert opened(kit, old) is None
+    session = session_of(client, kit)
+    assert session is not None
+    assert session.model_dump()["note"] == "late"
+
+
+def test_signing_out_by_an_id_that_is_rotated_away_without_grace_meanwhile_ends_the_new_one(
+    store: Recording, clock: Clock
+) -> None:
+    kit = make(store, clock, rotation_grace=0)
+    app, client = application(kit), browser(kit)
+
+    @app.post("/slow-logout")
+    async def slow_logout(request: Request) -> None:
+        found = await kit.get_session(request)
+        assert found == ADA
+        assert client.post("/rotate").status_code == 200
+        clear_session(request)
+
+    old = client.cookies[COOKIE]
+    slow_client = TestClient(app, base_url="https://testserver")
+    slow_client.cookies.set(COOKIE, old, domain="testserver.local", path="/")
+    slow_client.post("/slow-logout")
+
+    assert session_of(client, kit) is None
 
 
 @pytest.mark.parametrize("path", ["/out", "/in/as-grace"])

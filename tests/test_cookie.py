@@ -226,7 +226,24 @@ _SITES = {kind: Site(backend=make()) for kind, make in BACKENDS.items()}
 _TOKENS = {kind: {name: site.token(name) for name in ("ada", "eve")} for kind, site in _SITES.items()}
 _GARBAGE = st.binary(max_size=60) | st.text(max_size=40).map(lambda text: text.encode("utf-8", "surrogatepass"))
 _PIECES = st.sampled_from(
-    [NAME, b"=", b";", b" ", b"__Host-", b"session", b'"', b"\\", b".", b"\xa0", b"\x00", b"==", b"-", b"_", b"eyJ", b"%00"]
+    [
+        NAME,
+        b"=",
+        b";",
+        b" ",
+        b"__Host-",
+        b"session",
+        b'"',
+        b"\\",
+        b".",
+        b"\xa0",
+        b"\x00",
+        b"==",
+        b"-",
+        b"_",
+        b"eyJ",
+        b"%00",
+    ]
 )
 
 
@@ -526,7 +543,9 @@ def caching_site() -> tuple[TestClient, SessionKit[Session]]:
     kit.install(app, guard=guard)
 
     def reply(request: Request) -> JSONResponse:
-        headers = {name: request.query_params[name] for name in ("cache-control", "vary") if name in request.query_params}
+        headers = {
+            name: request.query_params[name] for name in ("cache-control", "vary") if name in request.query_params
+        }
         return JSONResponse("ok", headers=headers)
 
     @app.get("/public/page")

@@ -333,6 +333,11 @@ def test_a_target_with_a_query_and_a_fragment_takes_next_between_them() -> None:
 
 
 def test_a_refusal_says_to_caches_that_it_depends_on_the_cookie() -> None:
-    for client, path in ((visitor(), "/reports"), (customer(), "/reports"), (visitor(), "/admin"), (customer(), "/admin")):
+    for client, path in (
+        (visitor(), "/reports"),
+        (customer(), "/reports"),
+        (visitor(), "/admin"),
+        (customer(), "/admin"),
+    ):
         for headers in (NAVIGATION, API, HTMX):
             assert "Cookie" in client.get(path, headers=headers).headers["vary"]

@@ -26,6 +26,7 @@ from fastapi_sessionkit import (
     Rule,
     Session,
     SessionKit,
+    SessionTooLarge,
     get_session,
     require_role,
 )
@@ -562,7 +563,9 @@ def test_a_plain_starlette_application_is_guarded_like_any_other() -> None:
 # WebSockets
 
 
-def socket_app(guard: RouterGuard | None, *, router_guard: RouterGuard | None = None) -> tuple[FastAPI, SessionKit[Session]]:
+def socket_app(
+    guard: RouterGuard | None, *, router_guard: RouterGuard | None = None
+) -> tuple[FastAPI, SessionKit[Session]]:
     kit, app = new_kit(), FastAPI()
     router = APIRouter(dependencies=[Depends(router_guard)] if router_guard else [])
 
@@ -578,7 +581,7 @@ def socket_app(guard: RouterGuard | None, *, router_guard: RouterGuard | None = 
 
 
 GUARDED = RouterGuard(protect=[Rule("/ws", role="admin")], login_path="/login")
-WAYS = {"gate": {"guard": GUARDED}, "router": {"guard": None, "router_guard": GUARDED}}
+WAYS: dict[str, Any] = {"gate": {"guard": GUARDED}, "router": {"guard": None, "router_guard": GUARDED}}
 
 
 async def connect() -> Message:
@@ -601,6 +604,26 @@ async def test_a_refused_handshake_is_answered_where_the_server_can(
 
     assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
     assert sent[0]["status"] == expected
+
+
+@pytest.mark.parametrize("headers", [{}, NAVIGATION, {"Accept": "text/html"}, {"HX-Request": "true"}])
+@pytest.mark.anyio
+async def test_a_refused_handshake_is_told_of_no_page_to_go_to(headers: dict[str, str]) -> None:
+    app, _ = socket_app(GUARDED)
+
+    sent = await ask(
+        app,
+        "/ws",
+        headers=headers,
+        type="websocket",
+        scheme="wss",
+        subprotocols=[],
+        receive=connect,
+        extensions={"websocket.http.response": {}},
+    )
+
+    assert sent[0]["status"] == 401
+    assert not {b"location", b"hx-redirect"} & dict(sent[0]["headers"]).keys()
 
 
 @pytest.mark.parametrize("way", list(WAYS))
@@ -790,6 +813,27 @@ def test_a_handler_for_every_exception_leaves_refusals_alone() -> None:
     assert client_of(app).get("/admin").status_code == 401
 
 
+def test_a_handler_for_every_exception_hides_no_failed_commit_from_the_server_s_log() -> None:
+    class Cart(Session):
+        items: list[str] = []  # noqa: RUF012 - Pydantic copies it
+
+    kit, app = SessionKit(Cart, secret_key=SECRET), FastAPI()
+    kit.install(app)
+
+    @app.exception_handler(Exception)
+    async def oops(request: Request, exc: Exception) -> Response:
+        return PlainTextResponse("oops", status_code=500)
+
+    @app.post("/fill")
+    async def fill(session: Annotated[Cart, Depends(get_session)]) -> None:
+        session.items.append("x" * 5_000)
+
+    with pytest.raises(SessionTooLarge):
+        signed_in(client_of(app), kit, Cart(user_id="u")).post("/fill")
+    quiet = signed_in(client_of(app, raise_server_exceptions=False), kit, Cart(user_id="u"))
+    assert (quiet.post("/fill").status_code, quiet.post("/fill").text) == (500, "oops")
+
+
 # root_path
 
 
@@ -828,7 +872,9 @@ async def test_rules_see_what_the_router_sees_under_stripping_and_other_proxies(
 
 
 @pytest.mark.parametrize("root_path", ["", "/a", "/a/", "/admin", "/", "//", "/admin/x", "admin"])
-@pytest.mark.parametrize("path", ["/admin", "/admin/x", "/a/admin", "/a/a/admin", "/admin/admin", "/admin/admin/x", "/aadmin"])
+@pytest.mark.parametrize(
+    "path", ["/admin", "/admin/x", "/a/admin", "/a/a/admin", "/admin/admin", "/admin/admin/x", "/aadmin"]
+)
 @pytest.mark.anyio
 async def test_whatever_the_prefix_the_router_never_answers_what_the_rules_protect(root_path: str, path: str) -> None:
     answered: list[str] = []
@@ -880,10 +926,14 @@ def guarded_by(way: str, kit: SessionKit[Session]) -> FastAPI:
     return app
 
 
-@pytest.mark.parametrize("session", [None, CUSTOMER, ADMIN, Session(user_id="w", permissions=["write"])])
-@pytest.mark.parametrize("path", ["/r/open", "/r/admin", "/r/admin/x/", "/r/write", "/r/out/x", "/r/raising", "/r/any", "/r/no"])
+@pytest.mark.parametrize("session", [None, CUSTOMER, ADMIN, Session(user_id="w", permissions=("write",))])
+@pytest.mark.parametrize(
+    "path", ["/r/open", "/r/admin", "/r/admin/x/", "/r/write", "/r/out/x", "/r/raising", "/r/any", "/r/no"]
+)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
-@pytest.mark.parametrize("headers", [{}, NAVIGATION, {"HX-Request": "true"}, PREFLIGHT], ids=["json", "browser", "htmx", "cors"])
+@pytest.mark.parametrize(
+    "headers", [{}, NAVIGATION, {"HX-Request": "true"}, PREFLIGHT], ids=["json", "browser", "htmx", "cors"]
+)
 def test_the_gate_and_the_router_s_dependency_give_the_same_answer(
     session: Session | None, path: str, method: str, headers: dict[str, str]
 ) -> None:
@@ -927,7 +977,7 @@ def test_the_gate_and_a_router_s_guard_must_both_agree() -> None:
 
     for session, expected in (
         (Session(user_id="a", role="partner"), 403),
-        (Session(user_id="b", permissions=["p"]), 403),
-        (Session(user_id="c", role="partner", permissions=["p"]), 200),
+        (Session(user_id="b", permissions=("p",)), 403),
+        (Session(user_id="c", role="partner", permissions=("p",)), 200),
     ):
         assert signed_in(client_of(app), kit, session).get("/partners/x").status_code == expected

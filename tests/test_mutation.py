@@ -12,7 +12,7 @@ from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, W
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from fastapi.sse import EventSourceResponse
 from fastapi.testclient import TestClient
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from starlette.websockets import WebSocketDisconnect
 
 from fastapi_sessionkit import (
@@ -1387,3 +1387,137 @@ def test_an_untouched_visitor_costs_no_row_and_no_cookie(stored: SessionKit[AppS
 
     assert "set-cookie" not in response.headers
     assert store.calls == []
+
+
+# What ends before it is answered
+
+
+def test_a_sign_in_on_a_websocket_that_is_then_refused_leaves_the_session_there_was(
+    stored: SessionKit[AppSession],
+) -> None:
+    app, client = application(stored)
+
+    @app.websocket("/ws")
+    async def endpoint(websocket: WebSocket) -> None:
+        set_session(websocket, AppSession(user_id="eve"))
+        await websocket.close()
+
+    signed_in(client, stored, ADA)
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("wss://testserver/ws"):
+        pass
+
+    assert session_of(client, stored) == ADA
+
+
+def test_a_sign_out_on_a_websocket_that_is_then_refused_ends_the_session(stored: SessionKit[AppSession]) -> None:
+    app, client = application(stored)
+
+    @app.websocket("/ws")
+    async def endpoint(websocket: WebSocket) -> None:
+        clear_session(websocket)
+        await websocket.close()
+
+    signed_in(client, stored, ADA)
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("wss://testserver/ws"):
+        pass
+
+    assert session_of(client, stored) is None
+
+
+def test_a_handler_of_what_the_commit_raised_may_sign_out(stored: SessionKit[AppSession], store: Store) -> None:
+    app, client = application(stored)
+
+    @app.exception_handler(NotAuthenticated)
+    async def signed_out(request: Request, error: NotAuthenticated) -> JSONResponse:
+        clear_session(request)
+        return JSONResponse({"detail": error.detail}, 401)
+
+    @app.post("/unseen")
+    async def unseen(request: Request) -> None:
+        update_session(request, tier="premium")
+
+    signed_in(client, stored, ADA)
+    store._records.clear()
+    answer = client.post("/unseen")
+
+    assert answer.status_code == 401
+    assert answer.headers["set-cookie"].startswith(f"{COOKIE}=; Max-Age=0;")
+    assert not client.cookies
+
+
+def test_a_handler_of_a_failed_commit_that_fails_to_save_too_is_an_error_and_nothing_is_sent_twice(
+    stored: SessionKit[AppSession], store: Store
+) -> None:
+    app, _ = application(stored)
+    client = TestClient(app, base_url="https://testserver", raise_server_exceptions=False)
+
+    @app.exception_handler(StoreUnavailable)
+    async def again(request: Request, error: StoreUnavailable) -> JSONResponse:
+        set_session(request, ADA)
+        return JSONResponse({"detail": error.detail}, 400)
+
+    @app.post("/login")
+    async def login(request: Request) -> None:
+        set_session(request, ADA)
+
+    store.broken = {"create"}
+    answer = client.post("/login")
+
+    assert answer.status_code == 500
+    assert "set-cookie" not in answer.headers
+
+
+def test_a_secret_that_would_be_saved_as_asterisks_is_refused(clock: Clock) -> None:
+    class Locked(Session):
+        pin: SecretStr = SecretStr("")
+
+    kit = SessionKit(Locked, secret_key=SECRET, backend=MemoryStore(), clock=clock)
+    app, client = application(kit)
+
+    @app.post("/")
+    async def endpoint(request: Request) -> None:
+        set_session(request, Locked(user_id="ada", pin=SecretStr("1234")))
+
+    with pytest.raises(TypeError, match="pin is a SecretStr"):
+        client.post("/")
+
+
+def test_a_counter_is_raised_by_a_function_of_the_session(kit: SessionKit[AppSession]) -> None:
+    def count(request: Request) -> None:
+        update_session(request, lambda session: {"settings": {"n": session.settings.get("n", 0) + 1}})
+        update_session(request, lambda session: {"settings": {"n": session.settings["n"] + 1}})
+
+    app, client = application(kit)
+
+    @app.post("/seen", dependencies=[Depends(kit.require_session)])
+    async def seen(request: Request) -> None:
+        count(request)
+
+    @app.post("/unseen")
+    async def unseen(request: Request) -> None:
+        count(request)
+
+    @app.post("/login")
+    async def login(request: Request) -> None:
+        set_session(request, ADA)
+        count(request)
+
+    client.post("/login")
+    client.post("/seen")
+    client.post("/unseen")
+    session = session_of(client, kit)
+
+    assert session is not None
+    assert session.settings == {"n": 6}
+
+
+def test_a_function_and_fields_at_once_are_refused(kit: SessionKit[AppSession]) -> None:
+    app, client = application(kit)
+
+    @app.post("/")
+    async def endpoint(request: Request) -> None:
+        update_session(request, lambda _: {}, tier="premium")
+
+    signed_in(client, kit, ADA)
+    with pytest.raises(TypeError, match="either fields"):
+        client.post("/")

@@ -32,6 +32,8 @@ from fastapi_sessionkit import (
     require_role,
     require_session,
     role,
+)
+from fastapi_sessionkit import (
     signed_in as somebody,
 )
 from fastapi_sessionkit.testing import signed_in
@@ -100,7 +102,7 @@ def test_the_scheme_names_the_cookie_as_it_is_sent() -> None:
     app = FastAPI()
     new_kit(name="staff", cookie=CookieSettings(name="sid", https_only=False)).install(app)
 
-    assert documented(app)["components"]["securitySchemes"]["staff_cookie"]["name"] == "sid"
+    assert documented(app)["components"]["securitySchemes"]["sid_cookie"]["name"] == "sid"
 
 
 # From requirements to security
@@ -261,7 +263,7 @@ def test_the_application_s_own_401_is_kept() -> None:
     new_kit().install(app, guard=RouterGuard(protect=[Rule("/a")]))
 
     assert operation(app, "/a")["responses"]["401"]["description"] == "mine"
-    assert operation(app, "/a")["responses"]["403"]["description"] == "Forbidden"
+    assert operation(app, "/a")["responses"]["403"]["description"].startswith("Forbidden")
 
 
 # Dependencies

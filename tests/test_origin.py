@@ -321,7 +321,9 @@ def test_an_identity_provider_that_posts_back_may_sign_in_once_it_is_trusted() -
     assert session_of(scenario.client, scenario.kit) == ADA
 
 
-@pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": SAME}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": SAME}]
+)
 def test_the_site_s_own_login_form_signs_in(headers: dict[str, str]) -> None:
     scenario = Scenario()
 
@@ -407,7 +409,9 @@ def test_csrf_is_refused_before_the_rules_are_asked() -> None:
 def test_two_kits_each_look_after_their_own_cookie() -> None:
     app = FastAPI()
     customers = SessionKit(secret_key=SECRET)
-    staff = SessionKit(secret_key=SECRET, name="staff", cookie=CookieSettings(name="staff"), trusted_origins=[ELSEWHERE])
+    staff = SessionKit(
+        secret_key=SECRET, name="staff", cookie=CookieSettings(name="staff"), trusted_origins=[ELSEWHERE]
+    )
     customers.install(app)
     staff.install(app)
 
@@ -437,4 +441,4 @@ def test_csrf_whatever_else_the_request_says_an_origin_elsewhere_never_acts(head
     elsewhere = [("Origin", ELSEWHERE), ("Sec-Fetch-Site", "cross-site"), ("Host", "app.example")]
     raw = [(name.encode(), value.encode("latin-1")) for name, value in [*headers, *elsewhere]]
 
-    assert _SCENARIO.client.post("/act", headers=raw).status_code == 403  # type: ignore[arg-type]
+    assert _SCENARIO.client.post("/act", headers=raw).status_code == 403

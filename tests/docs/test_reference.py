@@ -6,7 +6,8 @@ import fastapi_sessionkit
 from fastapi_sessionkit import testing
 from tests.docs.pages import ROOT
 
-SHOWN = set(re.findall(r"^::: fastapi_sessionkit\.(\S+)$", (ROOT / "docs" / "reference.md").read_text("utf-8"), re.M))
+REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+SHOWN = set(re.findall(r"^::: fastapi_sessionkit\.(\S+)$", REFERENCE, re.MULTILINE))
 
 
 def test_reference_has_every_public_name_of_the_package() -> None:
