@@ -56,8 +56,8 @@ class ContractClock:
     """
 
     def __init__(self, *, real: bool) -> None:
-        self.real = real
-        self.short = 0.25 if real else 60.0
+        self.real: bool = real
+        self.short: float = 0.25 if real else 60.0
         self._now = 1_800_000_000.25
 
     def __call__(self) -> float:

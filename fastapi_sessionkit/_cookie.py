@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from fastapi_sessionkit.errors import ConfigurationError, SessionTooLarge
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 LIMIT = 4_096
 """Bytes of name and value together that every browser keeps (RFC 6265bis, section 5.7)."""
@@ -68,8 +68,10 @@ class SessionCookie:
         secure = settings.https_only
         if secure is None:
             secure = os.environ.get("FASTAPI_ENV") != "development" or settings.same_site == "none"
-        self.secure = secure
-        self.name = ("__Host-" if secure and settings.domain is None and settings.path == "/" else "") + settings.name
+        self.secure: bool = secure
+        self.name: str = (
+            "__Host-" if secure and settings.domain is None and settings.path == "/" else ""
+        ) + settings.name
         flags = [f"Path={settings.path}", "HttpOnly", f"SameSite={settings.same_site.capitalize()}"]
         flags += [f"Domain={settings.domain}"] if settings.domain else []
         flags += ["Secure"] if secure else []

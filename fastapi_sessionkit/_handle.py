@@ -24,7 +24,7 @@ from fastapi_sessionkit.requirements import Access, Subject
 from fastapi_sessionkit.session import SessionInfo
 from fastapi_sessionkit.stores.base import SessionRecord
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 SCOPE_KEY = "fastapi_sessionkit"
 """Where the scope keeps the innermost handle; ``outer`` leads to the others."""
@@ -87,19 +87,18 @@ class SessionHandle(Generic[M]):
     )  # fmt: skip
 
     def __init__(self, services: Services[M], scope: Scope, app: object, outer: "SessionHandle[Any] | None") -> None:
-        self.services = services
-        self.scope = scope
-        self.app = app
-        self.outer = outer
-        self.asked = False
-        self.closed = False
-        self.hide_body = False
+        self.services: Services[M] = services
+        self.scope: Scope = scope
+        self.app: object = app
+        self.outer: SessionHandle[Any] | None = outer
+        self.asked: bool = False
+        self.closed: bool = False
+        self.hide_body: bool = False
         self.loaded: Loaded | None = None
         self._action = Action.KEEP
         self._session: M | None = None
-        self._handed: list[
-            tuple[M, bytes]
-        ] = []  # the changeable sessions that code got hold of, and what each stood for
+        # The changeable sessions that code got hold of, and what each stood for.
+        self._handed: list[tuple[M, bytes]] = []
         self._steps: list[Step] = []  # what to do to the record's data, in order
         self._unseen: list[Step] = []  # the same, while the session is not loaded
         self._age = 0.0  # seconds since the sign-in: one that this very request made is as fresh as can be
@@ -303,7 +302,10 @@ class SessionHandle(Generic[M]):
     def _require_open(self, helper: str) -> None:
         self.asked = True
         if self.closed:
-            msg = f"{helper} came too late: the response has started, so the session can't change any more. Call it before the response is returned."
+            msg = (
+                f"{helper} came too late: the response has started, so the session can't change any more. "
+                "Call it before the response is returned."
+            )
             raise SessionKitError(msg)
 
     def _require_room(self, record: SessionRecord) -> None:
@@ -330,9 +332,10 @@ class SessionHandle(Generic[M]):
             self._notice_changes_in_place()
         if self._action is Action.KEEP and not self._steps and not self._touch_due:
             return None
+        cookie = None  # for those who take a CancelScope for something that swallows exceptions
         with anyio.CancelScope(shield=True):
             cookie = await self._save()
-        return cookie  # noqa: RET504 - mypy takes a CancelScope for something that swallows exceptions
+        return cookie  # noqa: RET504
 
     async def _save(self) -> bytes | None:
         if self._action is Action.SIGN_IN and self._session is not None:
@@ -394,11 +397,9 @@ class SessionHandle(Generic[M]):
         return self._cookie(token, record)
 
     def _cookie(self, token: str | None, record: SessionRecord) -> bytes | None:
-        return (
-            None
-            if token is None
-            else self.services.cookie.write(token, self.services.lifetimes.remaining(record), self.scope)
-        )
+        if token is None:
+            return None
+        return self.services.cookie.write(token, self.services.lifetimes.remaining(record), self.scope)
 
     def _stepped(self, data: bytes) -> bytes:
         codec = self.services.codec

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from fastapi_sessionkit.backends import SessionBackend, StoreBackend
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class Lifecycle:

@@ -32,7 +32,7 @@ class OriginPolicy:
         if isinstance(trusted, str):
             msg = f"trusted_origins takes a list of origins: [{trusted!r}]"
             raise ConfigurationError(msg)
-        self.trusted = frozenset(map(_trusted_origin, trusted))
+        self.trusted: frozenset[str] = frozenset(map(_trusted_origin, trusted))
 
     def allows(self, scope: Scope) -> bool:
         """Whether the request comes from this site, from a trusted origin, or from no browser at all."""

@@ -50,7 +50,11 @@ class Automaton:
 
     def __init__(self) -> None:
         self.literals: dict[str, int] = {}
-        self.one = self.rest = self.start = self.ends = self.width = 0
+        self.one: int = 0
+        self.rest: int = 0
+        self.start: int = 0
+        self.ends: int = 0
+        self.width: int = 0
 
     def add(self, atoms: Iterable[str]) -> int:
         """Add a pattern and return its end bit's index."""

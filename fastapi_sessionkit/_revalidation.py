@@ -8,7 +8,7 @@ from typing import Generic
 from fastapi_sessionkit._codec import M
 from fastapi_sessionkit.errors import StoreUnavailable
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _REMEMBERED = 10_000
 

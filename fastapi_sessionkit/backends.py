@@ -20,7 +20,7 @@ from fastapi_sessionkit._keys import BackendContext, encryption, packed, signing
 from fastapi_sessionkit.errors import ConfigurationError, StoreUnavailable
 from fastapi_sessionkit.stores.base import SessionRecord, SessionStore
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Change = Callable[[SessionRecord], SessionRecord]
@@ -278,8 +278,16 @@ class StoreBackend:
         return [Loaded(record, key) for key, record in await self._ask(self.store.list_user(user_id))]
 
     async def end_user(self, user_id: str, *, keep: Collection[str] = ()) -> int:
-        """End every session of a user but those of the keys in ``keep``; says how many ended."""
-        return await self._ask(self.store.delete_user(user_id, keep=keep))
+        """End every session of a user but those of the keys in ``keep``; says how many ended.
+
+        Looks again until none is left: to a database a session that is rotated meanwhile appears too late.
+        """
+        ended = await self._ask(self.store.delete_user(user_id, keep=keep))
+        for _ in range(_ATTEMPTS):
+            if all(loaded.key in keep for loaded in await self.of_user(user_id)):
+                return ended
+            ended += await self._ask(self.store.delete_user(user_id, keep=keep))
+        raise _contended()
 
     async def purge(self) -> int:
         """Drop what has expired; says how many records that were."""

@@ -46,8 +46,8 @@ class _Asks(Generic[M]):
     __slots__ = ("_hash", "_name", "kit", "requirement")
 
     def __init__(self, requirement: Requirement, kit: object | None = None, name: str = "") -> None:
-        self.requirement = requirement
-        self.kit = kit
+        self.requirement: Requirement = requirement
+        self.kit: object | None = kit
         self._name = name
         self._hash = hash((type(self), requirement, kit))
 

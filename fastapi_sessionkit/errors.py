@@ -40,9 +40,9 @@ class SessionTooLarge(SessionKitError):
             f"The session cookie would take {size:,} bytes and browsers keep {limit:,}. Largest fields: {largest}. "
             "Keep less in the session, or keep it on the server: SessionKit(backend=StoreBackend(store))."
         )
-        self.size = size
-        self.limit = limit
-        self.fields = dict(fields)
+        self.size: int = size
+        self.limit: int = limit
+        self.fields: dict[str, int] = dict(fields)
 
 
 class NotAuthenticated(SessionKitError, HTTPException):

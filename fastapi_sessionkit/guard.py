@@ -21,7 +21,7 @@ from fastapi_sessionkit.errors import ConfigurationError
 from fastapi_sessionkit.requirements import NOBODY, Access, Requirement, Subject, signed_in
 from fastapi_sessionkit.rules import Rule
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 # What was selected is remembered for paths and methods up to this long together, so that who makes them up fills a
 # megabyte, not the memory.
@@ -59,11 +59,13 @@ class Selection:
     __slots__ = ("granted", "requirement", "rule")
 
     def __init__(self, rule: Rule | None, requirement: Requirement | None, reason: str = "") -> None:
-        self.rule = rule
-        self.requirement = requirement
+        self.rule: Rule | None = rule
+        self.requirement: Requirement | None = requirement
         reason = reason or f"fulfils {requirement}"
         signed_in = None if requirement is None else True
-        self.granted = Decision(allowed=True, rule=rule, reason=reason, requirement=requirement, signed_in=signed_in)
+        self.granted: Decision = Decision(
+            allowed=True, rule=rule, reason=reason, requirement=requirement, signed_in=signed_in
+        )
 
 
 _NO_RULE = Selection(None, None, "no rule matches")
@@ -100,26 +102,28 @@ class RouterGuard:
         exclude: Iterable[str] = (),
         debug: bool = False,
     ) -> None:
-        self.rules = tuple(protect)
+        self.rules: tuple[Rule, ...] = tuple(protect)
         if not all(isinstance(rule, Rule) for rule in self.rules):
             msg = f'RouterGuard(protect=...) takes Rules: protect=[Rule("/admin/**", role="admin")], not {protect!r}'
             raise ConfigurationError(msg)
         if isinstance(exclude, str):
             msg = f"RouterGuard(exclude=...) takes a list of patterns: exclude=[{exclude!r}]"
             raise ConfigurationError(msg)
-        self.exclude = tuple(map(Pattern, exclude))
+        self.exclude: tuple[Pattern, ...] = tuple(map(Pattern, exclude))
         if self.exclude and not global_protect:
             msg = "RouterGuard(exclude=...) says what stays open under global protection: add global_protect=True"
             raise ConfigurationError(msg)
-        self.login_path = None if login_path is None else checked_target(login_path, "RouterGuard(login_path=...)")
-        self.home_path = checked_target(home_path, "RouterGuard(home_path=...)")
-        self.global_protect = global_protect
-        self.debug = debug
+        self.login_path: str | None = (
+            None if login_path is None else checked_target(login_path, "RouterGuard(login_path=...)")
+        )
+        self.home_path: str = checked_target(home_path, "RouterGuard(home_path=...)")
+        self.global_protect: bool = global_protect
+        self.debug: bool = debug
         self._login = None if login_path is None else _page(login_path, "login_path")
         self._home = _page(home_path.partition("#")[0].partition("?")[0], "home_path")
         self._index = PatternIndex((rule.path, _selection(rule)) for rule in self.rules)
         self._remembered = lru_cache(_REMEMBERED)(self._select)
-        self.open_patterns = self.exclude if self._login is None else (self._login, *self.exclude)
+        self.open_patterns: tuple[Pattern, ...] = self.exclude if self._login is None else (self._login, *self.exclude)
         self._open = PatternIndex((pattern, pattern) for pattern in self.open_patterns)
 
     async def decide(

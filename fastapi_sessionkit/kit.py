@@ -109,11 +109,11 @@ class SessionKit(Generic[M]):
         new_id: Callable[[], str] = new_session_id,
     ) -> None:
         self.model: type[M] = _checked_model(model)
-        self.name = _checked_name(name)
+        self.name: str = _checked_name(name)
         session_cookie = SessionCookie(_checked(cookie, CookieSettings, "cookie"))
-        self.cookie_name = session_cookie.name
-        self.scheme_name = re.sub(r"[^A-Za-z0-9_.\-]", "_", cookie.name) + "_cookie"
-        self.backend = _backend(backend)
+        self.cookie_name: str = session_cookie.name
+        self.scheme_name: str = re.sub(r"[^A-Za-z0-9_.\-]", "_", cookie.name) + "_cookie"
+        self.backend: SessionBackend = _backend(backend)
         self.backend.bind(
             BackendContext(
                 secret_keys=_secret_keys(secret_key),

@@ -18,7 +18,7 @@ from fastapi_sessionkit.guard import RouterGuard
 from fastapi_sessionkit.requirements import Requirement, all_of, signed_in
 from fastapi_sessionkit.rules import Rule
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Schema = dict[str, Any]
 Security = list[dict[str, list[str]]]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from fastapi_sessionkit._durations import Duration, in_seconds
 from fastapi_sessionkit.errors import ConfigurationError
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 NOBODY = "nobody is signed in"
 

@@ -54,10 +54,12 @@ class Rule:
         methods: Collection[str] | None = None,
         redirect_to: str | None = None,
     ) -> None:
-        self.path = Pattern(pattern)
-        self.pattern = pattern
-        self.methods = None if methods is None else _methods(methods)
-        self.redirect_to = None if redirect_to is None else checked_target(redirect_to, "Rule(redirect_to=...)")
+        self.path: Pattern = Pattern(pattern)
+        self.pattern: str = pattern
+        self.methods: frozenset[str] | None = None if methods is None else _methods(methods)
+        self.redirect_to: str | None = (
+            None if redirect_to is None else checked_target(redirect_to, "Rule(redirect_to=...)")
+        )
         conditions: list[Requirement] = []
         if role is not None:
             conditions.append(requirements.role(role))
@@ -76,8 +78,8 @@ class Rule:
         if public and conditions:
             msg = f"Rule({pattern!r}, public=True) is open to everybody, so it takes no condition"
             raise ConfigurationError(msg)
-        self.public = public
-        self.requirement = None if public else all_of(*conditions) if conditions else signed_in
+        self.public: bool = public
+        self.requirement: Requirement | None = None if public else all_of(*conditions) if conditions else signed_in
 
     def matches(self, path: str, method: str = "GET") -> bool:
         """Whether the rule is about this path and method."""
