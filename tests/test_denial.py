@@ -235,6 +235,14 @@ def test_a_signed_in_browser_is_not_sent_in_circles_between_login_and_home() -> 
     assert client.get("/", headers=NAVIGATION).status_code == 403
 
 
+def test_a_rule_may_send_somebody_signed_in_to_login_from_any_other_page() -> None:
+    guard = RouterGuard(
+        protect=[Rule("/x", role="admin", redirect_to="/login")], login_path="/login", global_protect=True
+    )
+
+    assert client_of(guard, who=Session(user_id="u")).get("/x", headers=NAVIGATION).headers["location"] == "/login"
+
+
 # The login page, for whom is signed in
 
 

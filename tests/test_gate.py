@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
@@ -323,8 +324,9 @@ async def test_without_a_guard_no_path_is_anybody_s_business(path: str) -> None:
         "/admin%E2%80%A8", "/admin%FF", "/static/%2e%2e/admin", "/static/..%2fadmin", "/admin//x", "/ADMIN", "/admin%20",
     ],
 )  # fmt: skip
-def test_a_protected_path_spelled_in_an_odd_way_never_answers_what_it_would(path: str) -> None:
-    def build(guard: RouterGuard | None) -> TestClient:
+@pytest.mark.anyio
+async def test_a_protected_path_spelled_in_an_odd_way_never_answers_what_it_would(path: str) -> None:
+    def build(guard: RouterGuard | None) -> FastAPI:
         app = FastAPI()
 
         @app.get("/admin")
@@ -333,13 +335,14 @@ def test_a_protected_path_spelled_in_an_odd_way_never_answers_what_it_would(path
             return "secret"
 
         new_kit().install(app, guard=guard)
-        return client_of(app, raise_server_exceptions=False)
+        return app
 
-    bare = build(None).get(path)
-    guarded = build(RouterGuard(protect=[Rule("/admin/**", role="admin")])).get(path)
+    decoded = unquote(path)  # as uvicorn does, once
+    bare = await status(build(None), decoded)
+    guarded = await ask(build(RouterGuard(protect=[Rule("/admin/**", role="admin")])), decoded)
 
-    assert "secret" not in guarded.text
-    assert guarded.status_code in ({400, 401} if "secret" in bare.text else {400, 401, 404, 307})
+    assert guarded[0]["status"] in ({400, 401} if bare == 200 else {400, 401, 404, 307})
+    assert b"secret" not in guarded[1]["body"]
 
 
 # Order and time
@@ -903,7 +906,7 @@ DECISIONS = RouterGuard(
         Rule("/r/admin/**", role="admin", redirect_to="/r/no"),
         Rule("/r/write", methods=["POST"], permission="write"),
         Rule("/r/raising", allow=lambda _: 1 / 0),
-        Rule("/r/{x}".replace("{x}", "*")),
+        Rule("/r/*"),
     ],
     login_path="/login",
     global_protect=True,

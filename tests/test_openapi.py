@@ -209,6 +209,13 @@ def test_a_rule_of_another_method_is_passed_over() -> None:
     assert security(rules, "/a", "PUT") is None
 
 
+def test_a_rule_of_another_method_says_nothing_about_a_template() -> None:
+    rules = [Rule("/a/1", methods=["POST"], role="one"), Rule("/a/*", methods=["POST"], role="two")]
+
+    assert security(rules, "/a/{x}", "POST") == [needs("role:one"), needs("role:two")]
+    assert security(rules, "/a/{x}", "GET") is None
+
+
 # Global protection
 
 
