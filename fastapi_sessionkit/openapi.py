@@ -66,12 +66,12 @@ def document(app: Starlette, kit: Kit, guard: RouterGuard | None) -> None:
 
 
 def report(app: Starlette, guard: RouterGuard | None) -> None:
-    """Log, once each, the rules that no route can reach and those that an earlier rule hides."""
+    """Log, once each, the rules that no route can reach, those that an earlier rule hides, and a login page that is shut."""
     routes = list(served(app))
     guards = {call for route in routes for call in route.dependencies if isinstance(call, RouterGuard)}
     for each in guards | ({guard} if guard else set()):
         guarded = routes if each is guard else [route for route in routes if each in route.dependencies]
-        for problem in _problems(each.rules, guarded):
+        for problem in (*_problems(each.rules, guarded), *_closed_login(each)):
             logger.warning(problem)
 
 
@@ -184,6 +184,15 @@ def _problems(rules: tuple[Rule, ...], routes: list[Served]) -> Iterator[str]:
             yield f"Rule {rule} never decides: rule {hiding} comes before it and matches everything that it does"
         elif not any(_reaches(rule, route) for route in routes):
             yield f"Rule {rule} never decides: no route of the application has such a path and method"
+
+
+def _closed_login(guard: RouterGuard) -> Iterator[str]:
+    selection = None if guard.login_path is None else guard.select("GET", guard.login_path)
+    if selection is not None and selection.requirement is not None:
+        yield (
+            f"Nobody can sign in at {guard.login_path}: rule {selection.rule} asks for {selection.requirement} there. "
+            f"Put Rule({guard.login_path!r}, public=True) before it"
+        )
 
 
 def _hides(earlier: Rule, later: Rule) -> bool:

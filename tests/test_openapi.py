@@ -747,3 +747,26 @@ def test_fresh_is_documented_by_its_seconds_wherever_it_comes_from() -> None:
     new_kit().install(app)
 
     assert operation(app, "/a")["security"] == [needs("fresh:600s")]
+
+
+def test_a_login_page_that_a_rule_shuts_is_reported_at_startup(caplog: pytest.LogCaptureFixture) -> None:
+    app = FastAPI()
+    app.add_api_route("/login", lambda: None)
+    new_kit().install(app, guard=RouterGuard(protect=[Rule("/**", role="admin")], login_path="/login"))
+
+    with caplog.at_level(logging.WARNING), TestClient(app):
+        pass
+
+    assert "Nobody can sign in at /login: rule /** asks for role:admin there." in caplog.text
+
+
+def test_an_open_login_page_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:
+    app = FastAPI()
+    app.add_api_route("/login", lambda: None)
+    guard = RouterGuard(protect=[Rule("/login", public=True), Rule("/**", role="admin")], login_path="/login")
+    new_kit().install(app, guard=guard)
+
+    with caplog.at_level(logging.WARNING), TestClient(app):
+        pass
+
+    assert "sign in" not in caplog.text
