@@ -1,6 +1,7 @@
 """What the documentation says about each operation, and what is reported at startup about rules that can't apply."""
 
 import copy
+import logging
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any
