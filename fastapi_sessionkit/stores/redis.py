@@ -1,0 +1,284 @@
+"""Sessions in Redis, Valkey or a Redis Cluster: for several processes and machines, with ends that are seen at once."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from typing import Any
+
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+
+from ..errors import ConfigurationError
+from ._redis_format import (
+    CREATE,
+    DELETE,
+    FORGET,
+    NO_INDEX,
+    NOTE,
+    REPLACE,
+    TOUCH,
+    Kept,
+    Script,
+    command,
+    new_tag,
+    packed_back,
+    packed_front,
+    packed_owner,
+    packed_stamp,
+    packed_time,
+    packed_version,
+    settled,
+    unpacked,
+)
+from ._redis_wire import Wire, opener
+from .base import SessionRecord
+
+_AT_ONCE = 500
+"""Commands about one user's sessions that go out together: between two such batches other requests get their turn."""
+
+_PASSES = 100
+"""How often ``delete_user`` looks for sessions that appeared meanwhile."""
+
+
+class RedisStore:
+    """Keeps sessions in Redis 6.2 or newer, Valkey, or a Redis Cluster.
+
+    A read is one round trip, and so is a write that leaves the user as is. All commands that an event loop has at one
+    moment share one connection a server and leave together, so a burst waits for its replies and never runs out of
+    connections. Nothing is opened before the first call; after the server's restart the next call connects again.
+
+    **Keys.** ``<prefix><key>`` holds a session, ``<prefix>user:<user_id>`` names the sessions of a user. Each has a
+    time to live, so ``purge`` has nothing to do. The index may name what no longer exists, which is checked on every
+    use; it never misses a session: it is written before the session is, and lives longer. No command touches two keys.
+
+    **What it needs from the server.** ``maxmemory-policy`` should be ``noeviction``: with any other, Redis drops
+    sessions when it is full (people are signed out), or an index (``list_user`` and ``delete_user`` miss sessions
+    until they are next extended). What is acknowledged survives a crash as far as the server's own persistence goes
+    (``appendonly yes``, ``appendfsync``), and a failover as far as its replication goes.
+
+    **When the connection breaks** while a command is under way, nobody knows whether it was carried out. Reads,
+    ``touch`` and index entries are repeated once on a new connection. ``create``, ``replace`` and ``delete`` are not,
+    and raise: repeated after its own success a compare-and-set would answer ``False``.
+
+    Args:
+        server: a URL, or an ``asyncio`` client of your own. ``redis://``, ``rediss://`` (TLS), ``unix://``,
+            ``valkey://`` and ``valkeys://`` are one server; ``redis+cluster://`` and the like name any node of a
+            cluster. From a client the store takes the settings and, in a cluster, the topology; it opens connections
+            of its own, and ``aclose`` leaves the client alone. A client of a ``Sentinel`` follows its primary.
+        prefix: what every key begins with, so that applications can share a server.
+        clock: Unix seconds. ``None`` leaves it to the kit, and is ``time.time`` until a kit sets its own. Decides what
+            has expired; the keys' time to live counts from it too, so it need not agree with the server's.
+        timeout: seconds to wait for a connection, and for a reply.
+
+    Raises:
+        ConfigurationError: the URL, the client or the timeout can't work.
+    """
+
+    def __init__(
+        self,
+        server: str | Redis | RedisCluster,
+        *,
+        prefix: str = "session:",
+        clock: Callable[[], float] | None = None,
+        timeout: float = 5.0,
+    ) -> None:
+        if not (0 < timeout < math.inf):
+            raise ConfigurationError(f"RedisStore(timeout={timeout}) must be a number of seconds above 0.")
+        self.clock = clock
+        self._prefix = prefix
+        self._open = opener(server, timeout)
+        # Connections belong to an event loop, and tests run several: one set for each.
+        self._wires: dict[asyncio.AbstractEventLoop, Wire] = {}
+        self._under_way: set[asyncio.Task[int]] = set()
+
+    async def get(self, key: str) -> SessionRecord | None:
+        """See `SessionStore.get`."""
+        value = await self._ask(self._prefix + key, "GET", again=True)
+        if value is None:
+            return None
+        record = unpacked(value).record
+        return record if record.expires_at > self._now() else None
+
+    async def create(self, key: str, record: SessionRecord) -> bool:
+        """See `SessionStore.create`. Two round trips: the user's index, then the record."""
+        stamp = await self._noted(key, record, record.expires_at)
+        value = packed_front(record) + stamp + packed_back(record)
+        now, ttl = self._time(record.expires_at)
+        return bool(await self._run(CREATE, self._prefix + key, now, value, ttl))
+
+    async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
+        """See `SessionStore.replace`. One round trip, or three when the index has to know first."""
+        stamp, old = b"", None
+        answer = await self._replace(key, record, version, stamp)
+        if isinstance(answer, bytes):
+            old = unpacked(answer)
+            stamp = await self._noted(key, record, record.expires_at, old)
+            answer = await self._replace(key, record, version, stamp)
+        if answer and old is not None and old.record.user_id != record.user_id:
+            await self._forget(old.record.user_id, {key: old.tag})
+        return bool(answer)
+
+    async def touch(self, key: str, *, last_seen_at: float, expires_at: float) -> bool:
+        """See `SessionStore.touch`. One round trip, or three about once in a lifetime, when the index must live on."""
+        stamp = b""
+        while True:
+            now, ttl = self._time(expires_at)
+            words = (now, packed_time(last_seen_at), packed_time(expires_at), stamp, ttl)
+            answer = await self._run(TOUCH, self._prefix + key, *words, again=True)
+            if not isinstance(answer, bytes):
+                return bool(answer)
+            old = unpacked(answer)
+            stamp = await self._noted(key, old.record, expires_at, old)
+
+    async def delete(self, key: str) -> bool:
+        """See `SessionStore.delete`."""
+        value = await self._run(DELETE, self._prefix + key, b"")
+        if value is None:
+            return False
+        old = unpacked(value)
+        await self._forget(old.record.user_id, {key: old.tag})
+        return old.record.expires_at > self._now()
+
+    async def list_user(self, user_id: str) -> list[tuple[str, SessionRecord]]:
+        """See `SessionStore.list_user`. Two round trips for up to 500 sessions."""
+        tags = await self._index(user_id)
+        found = await self._find(tags, user_id)
+        now = self._now()
+        await self._forget(user_id, {key: tag for key, tag in tags.items() if key not in found and settled(tag, now)})
+        alive = ((key, kept.record) for key, kept in found.items() if kept.record.expires_at > now)
+        return sorted(
+            ((key, record) for key, record in alive if record.successor is None),
+            key=lambda session: (session[1].created_at, session[0]),
+        )
+
+    async def delete_user(self, user_id: str, *, keep: Collection[str] = ()) -> int:
+        """See `SessionStore.delete_user`. Goes on when the caller is cancelled, so it happens whole.
+
+        Looks again until no new session has appeared, so one that is rotated meanwhile doesn't escape under its new
+        key. A sign-in that begins meanwhile may end with it or outlive it.
+        """
+        task = asyncio.ensure_future(self._delete_user(user_id, set(keep)))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def purge(self) -> int:
+        """Does nothing and says ``0``: Redis drops what has expired by itself."""
+        return 0
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop; a client of your own stays open."""
+        loop = asyncio.get_running_loop()
+        if mine := [task for task in self._under_way if task.get_loop() is loop]:
+            await asyncio.wait(mine)
+        wire = self._wires.pop(loop, None)
+        if wire is not None:
+            await wire.aclose()
+
+    # The user's index
+
+    async def _noted(self, key: str, record: SessionRecord, expires_at: float, old: Kept | None = None) -> bytes:
+        """Name the session in its user's index; the stamp that says so.
+
+        For twice as long as the session lives, so that extending the session is mostly one round trip.
+        """
+        if record.user_id is None:
+            return NO_INDEX
+        same = old is not None and old.record.user_id == record.user_id
+        tag = old.tag if old is not None and same else new_tag(expires_at)
+        until = expires_at + max(0.0, expires_at - self._now())
+        _, ttl = self._time(until)
+        await self._run(NOTE, self._index_key(record.user_id), key, tag, ttl, again=True)
+        return packed_stamp(until, tag)
+
+    async def _index(self, user_id: str) -> dict[str, bytes]:
+        """The keys that may be the user's sessions, with their tags."""
+        reply = await self._ask(self._index_key(user_id), "HGETALL", again=True)
+        # A map in version 3 of the protocol, a flat list before.
+        pairs: Iterable[tuple[bytes, bytes]] = reply.items() if isinstance(reply, dict) else _pairs(reply)
+        return {key.decode(): tag for key, tag in pairs}
+
+    async def _find(self, keys: Collection[str], user_id: str) -> dict[str, Kept]:
+        """Those of the keys that hold a record of the user."""
+        values = await _in_batches(keys, lambda key: self._ask(self._prefix + key, "GET", again=True))
+        kept = {key: unpacked(value) for key, value in values.items() if value is not None}
+        return {key: found for key, found in kept.items() if found.record.user_id == user_id}
+
+    async def _delete_user(self, user_id: str, seen: set[str]) -> int:
+        owner, ended = packed_owner(user_id), 0
+        for _ in range(_PASSES):
+            tags = {key: tag for key, tag in (await self._index(user_id)).items() if key not in seen}
+            if not tags:
+                break
+            seen.update(tags)
+            values = await _in_batches(tags, lambda key: self._run(DELETE, self._prefix + key, owner))
+            gone = {key: unpacked(value) for key, value in values.items() if value is not None}
+            now = self._now()
+            ended += sum(old.record.successor is None and old.record.expires_at > now for old in gone.values())
+            spent = {key: tag for key, tag in tags.items() if settled(tag, now)}
+            await self._forget(user_id, spent | {key: old.tag for key, old in gone.items()})
+        return ended
+
+    async def _forget(self, user_id: str | None, tags: dict[str, bytes]) -> None:
+        """Tidy the index. What is left in it does no harm, so a failure here fails nothing that was done before."""
+        if user_id is None or not tags:
+            return
+        words = [word for entry in tags.items() for word in entry]
+        with suppress(RedisError, RedisClusterException, OSError):
+            for start in range(0, len(words), 2 * _AT_ONCE):
+                await self._run(FORGET, self._index_key(user_id), *words[start : start + 2 * _AT_ONCE], again=True)
+
+    # Commands
+
+    async def _replace(self, key: str, record: SessionRecord, version: int, stamp: bytes) -> Any:
+        now, ttl = self._time(record.expires_at)
+        owner, front, back = packed_owner(record.user_id), packed_front(record), packed_back(record)
+        return await self._run(
+            REPLACE, self._prefix + key, now, packed_version(version), owner, front, stamp, back, ttl
+        )
+
+    async def _run(self, script: Script, key: str, *words: bytes | str | int, again: bool = False) -> Any:
+        wire = self._wire()
+        try:
+            return await wire.ask(key, script.by_hash(key, *words), again=again)
+        except NoScriptError:
+            # A new server, or one that was restarted: nothing has happened yet.
+            return await wire.ask(key, script.in_full(key, *words), again=again)
+
+    async def _ask(self, key: str, word: str, *, again: bool) -> Any:
+        return await self._wire().ask(key, command(word, key), again=again)
+
+    def _wire(self) -> Wire:
+        loop = asyncio.get_running_loop()
+        wire = self._wires.get(loop)
+        if wire is None:
+            for ended in [known for known in self._wires if known.is_closed()]:
+                del self._wires[ended]
+            wire = self._wires[loop] = self._open()
+        return wire
+
+    def _now(self) -> float:
+        return (self.clock or time.time)()
+
+    def _time(self, until: float) -> tuple[bytes, int]:
+        """Now, as the scripts take it, and the milliseconds from now until then, rounded up; at least one."""
+        now = self._now()
+        return packed_time(now), max(1, math.ceil((until - now) * 1000))
+
+    def _index_key(self, user_id: str) -> str:
+        return f"{self._prefix}user:{user_id}"
+
+
+async def _in_batches(keys: Collection[str], ask: Callable[[str], Any]) -> dict[str, bytes | None]:
+    values: dict[str, bytes | None] = {}
+    names = list(keys)
+    for start in range(0, len(names), _AT_ONCE):
+        batch = names[start : start + _AT_ONCE]
+        values.update(zip(batch, await asyncio.gather(*(ask(key) for key in batch)), strict=True))
+    return values
+
+
+def _pairs(flat: list[bytes]) -> Iterable[tuple[bytes, bytes]]:
+    return zip(flat[::2], flat[1::2], strict=True)

@@ -1,0 +1,280 @@
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+from redis.asyncio import RedisCluster as Client
+from redis.exceptions import ConnectionError as ConnectionLost
+from redis.exceptions import RedisError
+
+from fastapi_sessionkit._contract import ContractClock, SessionStoreContract, key
+from fastapi_sessionkit.stores.base import SessionRecord
+from fastapi_sessionkit.stores.redis import RedisStore
+from tests.stores.redis_servers import RedisCluster, RedisServer
+
+A = key("a")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RedisCluster]:
+    cluster = RedisCluster()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+async def store(cluster: RedisCluster) -> AsyncIterator[RedisStore]:
+    cluster.flush()
+    store = RedisStore(cluster.url)
+    yield store
+    await store.aclose()
+
+
+def a_record(user_id: str | None = "ada", *, version: int = 1) -> SessionRecord:
+    now = time.time()
+    return SessionRecord(b'{"user_id":"ada"}', user_id, version, now, now, now, now + 600)
+
+
+def connections(server: RedisServer) -> int:
+    with server.client() as client:
+        return len(client.client_list())
+
+
+class TestRedisStoreOnACluster(SessionStoreContract):
+    purges = False
+
+    @pytest.fixture
+    async def store(self, clock: ContractClock, cluster: RedisCluster) -> AsyncIterator[RedisStore]:
+        store = RedisStore(cluster.url, clock=clock, prefix=f"{secrets.token_hex(4)}:")
+        yield store
+        await store.aclose()
+
+
+class TestRedisStoreWithAClusterClient(SessionStoreContract):
+    purges = False
+
+    @pytest.fixture
+    async def store(self, clock: ContractClock, cluster: RedisCluster) -> AsyncIterator[RedisStore]:
+        client = Client.from_url(cluster.servers[1].url, decode_responses=True)
+        store = RedisStore(client, clock=clock, prefix=f"{secrets.token_hex(4)}:")
+        yield store
+        await store.aclose()
+        await client.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_users_sessions_lie_on_all_nodes_and_are_found_and_ended_together(
+    store: RedisStore, cluster: RedisCluster
+) -> None:
+    names = [key(str(n)) for n in range(60)]
+    for name in names:
+        await store.create(name, a_record())
+
+    assert {cluster.server_of(f"session:{name}").port for name in names} == {s.port for s in cluster.servers}
+    assert {name for name, _ in await store.list_user("ada")} == set(names)
+    assert await store.delete_user("ada") == 60
+
+
+@pytest.mark.anyio
+async def test_every_key_on_every_node_has_a_time_to_live(store: RedisStore, cluster: RedisCluster) -> None:
+    for n in range(30):
+        await store.create(key(str(n)), a_record(f"user-{n}"))
+        await store.replace(key(str(n)), a_record("ada", version=2), version=1)
+    endless, counted = [], 0
+    for server in cluster.servers:
+        with server.client() as client:
+            names = list(client.scan_iter())
+            counted += len(names)
+            endless += [name for name in names if client.pttl(name) < 0]
+
+    assert counted == 31
+    assert endless == []
+
+
+@pytest.mark.anyio
+async def test_a_burst_of_a_thousand_reads_shares_one_connection_a_node(
+    store: RedisStore, cluster: RedisCluster
+) -> None:
+    names = [key(str(n)) for n in range(100)]
+    await asyncio.gather(*(store.create(name, a_record()) for name in names))
+    before = [connections(server) for server in cluster.servers]
+    found = await asyncio.gather(*(store.get(names[n % 100]) for n in range(1000)))
+
+    assert None not in found
+    assert [connections(server) for server in cluster.servers] == before
+
+
+@pytest.mark.anyio
+async def test_closing_leaves_a_cluster_client_of_the_users_own_alone(cluster: RedisCluster) -> None:
+    client = Client.from_url(cluster.servers[0].url)
+    await client.set("mine", "1")
+    store = RedisStore(client)
+    await store.create(A, a_record())
+    before = [connections(server) for server in cluster.servers]
+    await store.aclose()
+
+    assert await client.get("mine") == b"1"
+    await eventually(lambda: sum(connections(server) for server in cluster.servers) < sum(before))
+    await client.aclose()
+
+
+@pytest.mark.anyio
+async def test_opening_and_closing_leaks_no_connection(cluster: RedisCluster) -> None:
+    before = [connections(server) for server in cluster.servers]
+    store = RedisStore(cluster.url)
+    for _ in range(10):
+        await asyncio.gather(*(store.get(key(str(n))) for n in range(30)))
+        await store.aclose()
+
+    await eventually(lambda: [connections(server) for server in cluster.servers] == before)
+
+
+@pytest.mark.anyio
+async def test_sessions_are_found_while_their_slot_moves_and_afterwards(
+    store: RedisStore, cluster: RedisCluster
+) -> None:
+    record = a_record(None)
+    await store.create(A, record)
+    move = SlotMove(cluster, f"session:{A}")
+    try:
+        move.begin()
+        # Gone from the old node, not yet announced by the new one: the answer is ASK.
+        assert await store.get(A) == record
+        assert await store.replace(A, a_record(None, version=2), version=1) is True
+
+        move.finish()
+        # The answer is MOVED, and the store remembers.
+        assert await store.touch(A, last_seen_at=time.time(), expires_at=time.time() + 999) is True
+        assert await store.delete(A) is True
+    finally:
+        move.undo()
+
+    assert await store.create(A, record) is True
+
+
+@pytest.mark.anyio
+async def test_a_hundred_calls_at_once_find_a_slot_that_has_moved(store: RedisStore, cluster: RedisCluster) -> None:
+    record = a_record(None)
+    await store.create(A, record)
+    move = SlotMove(cluster, f"session:{A}")
+    try:
+        move.begin()
+        assert await asyncio.gather(*(store.get(A) for _ in range(100))) == [record] * 100
+        move.finish()
+        assert await asyncio.gather(*(store.get(A) for _ in range(100))) == [record] * 100
+    finally:
+        move.undo()
+
+
+@pytest.mark.anyio
+async def test_a_session_is_found_when_its_slot_moved_and_the_old_node_died(
+    store: RedisStore, cluster: RedisCluster
+) -> None:
+    record = a_record(None)
+    await store.create(A, record)
+    move = SlotMove(cluster, f"session:{A}")
+    old_node = cluster.server_of(f"session:{A}")
+    try:
+        move.begin()
+        move.finish()
+        old_node.kill()
+        # Nobody is left to say MOVED: the store has to look where the slots are.
+        assert await store.get(A) == record
+    finally:
+        old_node.start()
+        move.undo()
+        cluster.settle()
+
+
+@pytest.mark.anyio
+async def test_a_read_whose_connection_breaks_is_asked_again(store: RedisStore, cluster: RedisCluster) -> None:
+    record = a_record(None)
+    await store.create(A, record)
+    with cluster.server_of(f"session:{A}").client() as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+
+    # The event loop has not heard of it yet, so the command is sent and lost.
+    assert await store.get(A) == record
+
+
+@pytest.mark.anyio
+async def test_a_dead_node_takes_only_its_own_sessions_out_and_comes_back(
+    store: RedisStore, cluster: RedisCluster
+) -> None:
+    names = {cluster.server_of(f"session:{key(str(n))}").port: key(str(n)) for n in range(60)}
+    dead, *alive = cluster.servers
+    for name in names.values():
+        await store.create(name, a_record(None))
+    dead.kill()
+    try:
+        for call in (store.get, store.delete):
+            with pytest.raises(ConnectionLost):
+                await call(names[dead.port])
+        for server in alive:
+            assert await store.get(names[server.port]) is not None
+    finally:
+        dead.start()
+        cluster.settle()
+
+    assert await store.create(names[dead.port], a_record(None)) is True
+    assert await store.get(names[dead.port]) is not None
+
+
+@pytest.mark.anyio
+async def test_a_node_that_does_not_answer_is_an_error_in_time(cluster: RedisCluster) -> None:
+    cluster.flush()
+    store = RedisStore(cluster.url, timeout=0.3)
+    await store.create(A, a_record(None))
+    server = cluster.server_of(f"session:{A}")
+    server.freeze()
+    started = time.monotonic()
+    with pytest.raises(RedisError):
+        await store.get(A)
+    took = time.monotonic() - started
+    server.thaw()
+
+    assert took < 0.7
+    cluster.settle()
+    assert await store.get(A) is not None
+    await store.aclose()
+
+
+class SlotMove:
+    """Moves the slot of one key to another node, in the two steps that a resharding takes."""
+
+    def __init__(self, cluster: RedisCluster, name: str) -> None:
+        self._name = name
+        self._servers = cluster.servers
+        self._source = cluster.server_of(name)
+        self._target = next(server for server in cluster.servers if server is not self._source)
+        with self._source.client() as source, self._target.client() as target:
+            self._slot = int(source.execute_command("CLUSTER KEYSLOT", name))
+            self._source_id = source.execute_command("CLUSTER MYID").decode()
+            self._target_id = target.execute_command("CLUSTER MYID").decode()
+
+    def begin(self) -> None:
+        with self._source.client() as source, self._target.client() as target:
+            target.execute_command("CLUSTER", "SETSLOT", self._slot, "IMPORTING", self._source_id)
+            source.execute_command("CLUSTER", "SETSLOT", self._slot, "MIGRATING", self._target_id)
+            source.execute_command("MIGRATE", "127.0.0.1", self._target.port, self._name, 0, 1000)
+
+    def finish(self) -> None:
+        self._give_to(self._target, self._target_id)
+
+    def undo(self) -> None:
+        with self._target.client() as target:
+            target.flushall()
+        self._give_to(self._source, self._source_id)
+
+    def _give_to(self, owner: RedisServer, owner_id: str) -> None:
+        for server in sorted(self._servers, key=lambda server: server is not owner):
+            with server.client() as client:
+                client.execute_command("CLUSTER", "SETSLOT", self._slot, "NODE", owner_id)
+
+
+async def eventually(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
