@@ -65,6 +65,7 @@ class SessionHandle(Generic[M]):
 
     __slots__ = (
         "_action",
+        "_answered",
         "_age",
         "_fetched",
         "_fetching",
@@ -103,6 +104,7 @@ class SessionHandle(Generic[M]):
         self._unseen: list[Step] = []  # the same, while the session is not loaded
         self._age = 0.0  # seconds since the sign-in: one that this very request made is as fresh as can be
         self._touch_due = False
+        self._answered = False  # whether the revalidate hook changed something that is not saved yet
         self._fetched = False
         self._fetching = False
         self._waiting: anyio.Event | None = None
@@ -202,7 +204,7 @@ class SessionHandle(Generic[M]):
         key = loaded.key or self.token
         if not revalidation.is_due(key):
             return
-        answer = await revalidation.ask(key, session)
+        answer = await revalidation.ask(session)
         if answer is None:
             logger.info("A session was ended by the revalidate hook")
             self._start_over(Action.SIGN_OUT, None)
@@ -210,6 +212,9 @@ class SessionHandle(Generic[M]):
         changed = self.services.codec.changed_in_place(answer, loaded.record.data)
         if changed:
             self._apply(session, {name: getattr(answer, name) for name in changed})
+            self._answered = True
+        else:
+            revalidation.settle(key)
 
     def _reject(self, loaded: Loaded, error: ValidationError) -> None:
         details = [f"{'.'.join(map(str, item['loc'])) or 'the whole'}: {item['type']}" for item in error.errors()]
@@ -384,6 +389,8 @@ class SessionHandle(Generic[M]):
         if written is None:
             logger.warning("A change came after its session had ended: dropped")
             return None if superseded else self.services.cookie.remove()
+        if self._answered and self.services.revalidation is not None:
+            self.services.revalidation.settle(loaded.key or (written.token or "").encode())
         return None if superseded else self._cookie(written.token, written.record)
 
     async def _save_touch(self, loaded: Loaded) -> bytes | None:

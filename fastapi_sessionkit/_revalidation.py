@@ -31,19 +31,25 @@ class Revalidation(Generic[M]):
         asked = self._asked.get(key)
         return asked is None or self._clock() - asked >= self._every
 
-    async def ask(self, key: Hashable, session: M) -> M | None:
+    async def ask(self, session: M) -> M | None:
         """The session, a changed one, or ``None`` when it shall end.
 
         Raises:
             StoreUnavailable: the hook failed, so nobody can say who this is.
         """
         try:
-            answer = await self._hook(session)
+            return await self._hook(session)
         except Exception as error:
             logger.error("The revalidate hook raised %s", type(error).__name__)  # noqa: TRY400 - its text may hold values
             raise StoreUnavailable from error
+
+    def settle(self, key: Hashable) -> None:
+        """Don't ask about this session for a while: it holds as it is, or what the answer changed is saved.
+
+        Never after an answer that ended it: it may not come to that (the request may still fail), and a signed cookie
+        can be sent again.
+        """
         self._asked[key] = self._clock()
         self._asked.move_to_end(key)
         if len(self._asked) > _REMEMBERED:
             self._asked.popitem(last=False)
-        return answer

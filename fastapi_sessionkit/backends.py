@@ -349,7 +349,8 @@ class StoreBackend:
             raise
         except Exception as error:
             # The text of a driver's error may hold keys and values; an OSError's says where the engine was looked for.
-            logger.error("Session store failed: %s", error if isinstance(error, OSError) else type(error).__name__)  # noqa: TRY400
+            text = str(error) if isinstance(error, OSError) else ""  # a bare TimeoutError has none either
+            logger.error("Session store failed: %s", text or type(error).__name__)  # noqa: TRY400
             raise StoreUnavailable from error
 
 

@@ -1,6 +1,7 @@
 """``kit.sessions``: the sessions of a user, seen and ended from outside the request that made them."""
 
 import builtins
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from fastapi_sessionkit._handle import Services, user_id_of
 from fastapi_sessionkit.backends import Loaded, StoreBackend
 from fastapi_sessionkit.errors import ConfigurationError
 from fastapi_sessionkit.stores.base import SessionRecord
+
+_HANDLE = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,9 @@ class SessionManager(Generic[M]):
             handle: from ``list``.
             user_id: whose session it must be. Give it whenever the handle comes from a client.
         """
-        return await self._backend().end(handle, user_id=user_id)
+        backend = self._backend()
+        # Whatever a client sends: what can't be a key of a store must not reach one, where it may be an error.
+        return _HANDLE.fullmatch(handle) is not None and await backend.end(handle, user_id=user_id)
 
     async def revoke_user(self, user_id: str, *, keep_current: HTTPConnection | None = None) -> int:
         """End every session of a user at once, but for the one of a request if given; says how many ended."""

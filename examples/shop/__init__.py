@@ -2,8 +2,9 @@
 
 Start it with ``python -m examples.shop``. Where to read on:
 
-- ``sessions.py``: the session's type, where sessions are kept, and every rule. The library is used here.
+- ``sessions.py``: the session's type, its lifetimes, and every rule. The library is used here.
+- ``storage.py``: where sessions are kept, as ``SHOP_STORE`` says.
 - ``app.py``: how it is put together.
 - ``pages/``: what a browser sees. ``api.py``: what a program sees, and the padlocks in ``/docs``.
-- ``people.py``, ``stock.py``: stand-ins for a user table and a database.
+- ``people.py``, ``stock.py``: stand-ins for a user table and a database. ``devices.py``: names for browsers.
 """

@@ -6,19 +6,17 @@ from typing import Annotated
 from fastapi import Depends
 from pydantic import Field
 
+from examples.shop.devices import UNKNOWN
 from examples.shop.people import Person, Tier
 from examples.shop.settings import settings
+from examples.shop.storage import make_backend
 from fastapi_sessionkit import (
-    CookieBackend,
     CookieSettings,
-    MemoryStore,
     RouterGuard,
     Rule,
     Session,
-    SessionBackend,
     SessionInfo,
     SessionKit,
-    SessionStore,
     permission,
     role,
 )
@@ -32,9 +30,10 @@ class ShopSession(Session):
     name: str
     tier: Tier = "free"
     basket: dict[str, int] = Field(default={}, description="Packets by product")
+    device: str = Field(default=UNKNOWN, description="What it was signed in with")
 
 
-def session_for(person: Person) -> ShopSession:
+def session_for(person: Person, device: str = UNKNOWN) -> ShopSession:
     """The session that a person gets by signing in."""
     return ShopSession(
         user_id=person.username,
@@ -43,20 +42,8 @@ def session_for(person: Person) -> ShopSession:
         role=person.role,
         permissions=person.permissions,
         tier=person.tier,
+        device=device,
     )
-
-
-def make_backend(store: str) -> SessionBackend | SessionStore:
-    """Where sessions are kept. This is the only place to change when that changes.
-
-    ``cookie``: signed, in the browser; no server keeps anything, and a restart does not matter.
-    ``memory``: in this process; a restart forgets them.
-    """
-    if store == "cookie":
-        return CookieBackend()
-    if store == "memory":
-        return MemoryStore()
-    raise ValueError(f"SHOP_STORE is cookie or memory, not {store!r}")
 
 
 kit = SessionKit(

@@ -12,7 +12,8 @@ class Settings:
     Attributes:
         port: ``SHOP_PORT``, 8000.
         https: ``SHOP_HTTPS=1`` when the shop is reached over https; the cookie is then ``Secure`` and ``__Host-``.
-        store: ``SHOP_STORE``, where sessions are kept: see ``sessions.make_backend``.
+        store: ``SHOP_STORE``, where sessions are kept: ``shop.sqlite3`` in the folder that the shop is started from. For
+            what else it may be see ``storage.make_backend``.
         secret_key: ``SESSIONKIT_SECRET_KEY``, or a random one for this run.
         forgetful: true with the random one: a restart signs everybody out.
     """
@@ -30,7 +31,7 @@ class Settings:
         return cls(
             port=int(os.environ.get("SHOP_PORT", "8000")),
             https=os.environ.get("SHOP_HTTPS") == "1",
-            store=os.environ.get("SHOP_STORE", "cookie"),
+            store=os.environ.get("SHOP_STORE") or "shop.sqlite3",
             secret_key=secret_key or secrets.token_urlsafe(32),
             forgetful=not secret_key,
         )

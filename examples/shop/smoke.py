@@ -9,6 +9,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -35,12 +36,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_shop(port: int, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The shop in a process of its own, as its address; ended on the way out."""
+def running_shop(port: int, folder: str | Path, environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The shop in a process of its own, started from that folder, as its address; ended on the way out."""
     process = subprocess.Popen(
         [sys.executable, "-m", "examples.shop"],
-        cwd=REPOSITORY,
-        env={**os.environ, **(environment or {}), "SHOP_PORT": str(port)},
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **(environment or {}), "SHOP_PORT": str(port)},
         stdout=subprocess.DEVNULL,
     )
     try:
@@ -161,6 +162,20 @@ def inside(visitor: Visitor) -> None:
     step("The Almanac is open", visitor.get("/almanac"), shows(200, "The whole year"))
 
 
+def elsewhere(visitor: Visitor, thief: Visitor) -> None:
+    """The same person at a second machine: seen at the first, and signed out from there."""
+    step("A second machine signs in", thief.post("/login", username="cleo", password="radish"), leads_to("/dashboard"))
+    page = visitor.get("/account/devices")
+    step("The first machine sees both", page, lambda answer: shows(200, "this device")(answer) and ends(answer) == 1)
+    step("It ends all others", visitor.post("/account/devices/end-others"), leads_to("/account/devices"))
+    step("The second is signed out", thief.get("/dashboard"), leads_to("/login?next=/dashboard"))
+
+
+def ends(answer: Answer) -> int:
+    """How many sessions the page offers to end."""
+    return answer.text.count('name="handle"')
+
+
 def afterwards(visitor: Visitor) -> None:
     """Still signed in after a restart; and out again."""
     step("A restart signs nobody out", visitor.get("/almanac"), shows(200, "The whole year"))
@@ -171,12 +186,14 @@ def afterwards(visitor: Visitor) -> None:
 def main() -> None:
     """Walk through the shop, with a restart in between."""
     port, key = free_port(), {"SESSIONKIT_SECRET_KEY": secrets.token_urlsafe(32)}
-    with running_shop(port, key) as address:
-        visitor = Visitor(address)
-        outside(visitor)
-        inside(visitor)
-    with running_shop(port, key):
-        afterwards(visitor)
+    with tempfile.TemporaryDirectory() as folder:
+        with running_shop(port, folder, key) as address:
+            visitor = Visitor(address)
+            outside(visitor)
+            inside(visitor)
+            elsewhere(visitor, Visitor(address))
+        with running_shop(port, folder, key):
+            afterwards(visitor)
     print("The shop is well.")
 
 

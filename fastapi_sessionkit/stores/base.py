@@ -19,8 +19,8 @@ class SessionRecord:
         authenticated_at: when the user last proved who they are; ``fresh(...)`` asks this.
         last_seen_at: the idle lifetime counts from here.
         expires_at: the session is alive while the clock is below this.
-        successor: the key this session moved to, set while the old one is in its rotation grace. Such a record
-            is only a pointer: it holds no data of its own and nothing extends it.
+        successor: the key this session moved to, set on what a rotated id leaves behind. Such a record is only a
+            pointer: it holds no session, says until when the old id is honoured, and nothing extends it.
     """
 
     data: bytes

@@ -10,7 +10,7 @@ from dataclasses import replace
 from ..errors import ConfigurationError
 from .base import SessionRecord
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _SWEPT_A_CREATE = 4
 """How many due entries one ``create`` looks at: more than it adds, so the expired never pile up."""
@@ -36,8 +36,8 @@ class MemoryStore:
     def __init__(self, max_sessions: int = 100_000, clock: Callable[[], float] | None = None) -> None:
         if max_sessions < 1:
             raise ConfigurationError(f"MemoryStore(max_sessions={max_sessions}) could keep nothing: give 1 or more.")
-        self.clock = clock
-        self.max_sessions = max_sessions
+        self.clock: Callable[[], float] | None = clock
+        self.max_sessions: int = max_sessions
         # Ordered by when a session was last seen, so the one to evict is the first.
         self._records: OrderedDict[str, SessionRecord] = OrderedDict()
         self._keys_of: dict[str, set[str]] = {}

@@ -27,8 +27,8 @@ def browser() -> Iterator["Browser"]:
 
 
 @pytest.fixture(scope="module")
-def address(browser: "Browser") -> Iterator[str]:
-    with running_shop(free_port()) as address:
+def address(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_shop(free_port(), tmp_path_factory.mktemp("shop")) as address:
         yield address
 
 

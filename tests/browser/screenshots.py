@@ -6,6 +6,7 @@ packages ``fonts-urw-base35`` and ``fonts-inter``.
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page
@@ -62,6 +63,7 @@ def every_page(page: Page, folder: Path, look: str) -> None:
     shoot(page, "/admin", folder / f"{look}-refused.png")
     shoot(page, "/almanac", folder / f"{look}-refused-almanac.png")
     shoot(page, "/nowhere", folder / f"{look}-missing.png")
+    shoot(page, "/account/devices", folder / f"{look}-devices.png")
     page.goto("/dashboard")
     page.get_by_role("button", name="Place the order").click()
     page.get_by_role("button", name="Sign out").click()
@@ -78,7 +80,11 @@ def fill_the_basket(page: Page) -> None:
 
 def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with running_shop(free_port()) as address, running_chromium() as browser:
+    with (
+        tempfile.TemporaryDirectory() as shop,
+        running_shop(free_port(), shop) as address,
+        running_chromium() as browser,
+    ):
         for_the_readme(browser, address)
         if len(sys.argv) > 1:
             everything(browser, address, Path(sys.argv[1]))

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Response, expect
 
 PADLOCK = ".authorization__btn"
 STRANGERS_PAGES = ["/", "/login"]
-CLEOS_PAGES = ["/", "/dashboard", "/admin", "/almanac", "/nowhere"]
+CLEOS_PAGES = ["/", "/dashboard", "/account/devices", "/admin", "/almanac", "/nowhere"]
 ADAS_PAGES = ["/almanac", "/editor", "/settings", "/admin", "/admin/orders"]
 
 
@@ -128,6 +128,24 @@ def test_one_window_does_not_sign_in_another(page: Page, address: str) -> None:
         other.goto("/admin")
 
         expect(other).to_have_url(re.compile(r"/login\?next=/admin$"))
+
+
+def test_a_session_that_is_ended_at_another_device_is_signed_out(page: Page, address: str) -> None:
+    browser = page.context.browser
+    assert browser is not None
+    with browser.new_page(base_url=address, user_agent="Mozilla/5.0 (Windows NT 10.0; rv:144.0) Firefox/144.0") as lost:
+        sign_in(lost, "Ada")
+        sign_in(page, "Ada")
+        page.get_by_role("link", name="Your devices").click()
+        heading(page, "Your devices")
+
+        device = page.get_by_role("listitem").filter(has_text="Firefox on Windows")
+        device.get_by_role("button", name="End").click()
+
+        expect(device).to_have_count(0)
+        expect(page.get_by_text("this device")).to_be_visible()
+        lost.reload()
+        expect(lost).to_have_url(re.compile(r"/login\?next=/dashboard$"))
 
 
 def test_no_script_can_read_the_cookie(page: Page) -> None:

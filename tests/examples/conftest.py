@@ -5,11 +5,15 @@ from collections.abc import Callable, Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from examples.shop.app import app
-from examples.shop.people import PEOPLE
-from examples.shop.sessions import kit, session_for
-from examples.shop.stock import Shop, the_shop
 from fastapi_sessionkit.testing import signed_in
+
+# Read where the shop is imported. The tests that start a shop of its own choose for themselves.
+with pytest.MonkeyPatch.context() as patch:
+    patch.setenv("SHOP_STORE", "memory")
+    from examples.shop.app import app
+    from examples.shop.people import PEOPLE
+    from examples.shop.sessions import kit, session_for
+    from examples.shop.stock import Shop, the_shop
 
 Visit = Callable[[str], TestClient]
 

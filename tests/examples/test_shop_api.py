@@ -50,6 +50,7 @@ def test_me_is_the_typed_session(cleo: TestClient) -> None:
         "permissions": [],
         "tier": "free",
         "basket": {},
+        "device": "An unknown device",
     }
 
 

@@ -18,6 +18,7 @@ PAGES = {
     "/public/shop.css": (200, 200, 200, 200),
     "/public/docs/swagger-ui.css": (200, 200, 200, 200),
     "/dashboard": (TO_LOGIN, 200, 200, 200),
+    "/account/devices": (TO_LOGIN, 200, 200, 200),
     "/almanac": (TO_LOGIN, 403, 200, 200),
     "/editor": (TO_LOGIN, 403, 200, 200),
     "/settings": (TO_LOGIN, 403, 200, 200),
@@ -35,6 +36,7 @@ PAGES = {
 CHANGES = {
     "/upgrade": (303, 303, 303, 303),
     "/order": (303, 303, 303, 303),
+    "/account/devices/end-others": (303, 303, 303, 303),
     "/settings": (303, 403, 200, 200),
     "/editor/rain/publish": (303, 403, 303, 303),
     "/admin": (303, 403, 403, 405),

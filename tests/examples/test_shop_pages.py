@@ -11,7 +11,17 @@ from examples.shop.pages.page import price
 
 HERE = Path(examples.shop.__file__).parent
 FILES = [*HERE.glob("pages/templates/*.html"), *HERE.glob("static/*")]
-PATHS = ["/", "/dashboard", "/almanac", "/editor", "/settings", "/admin", "/admin/orders", "/no-such-page"]
+PATHS = [
+    "/",
+    "/dashboard",
+    "/account/devices",
+    "/almanac",
+    "/editor",
+    "/settings",
+    "/admin",
+    "/admin/orders",
+    "/no-such-page",
+]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

@@ -1,14 +1,20 @@
 """``examples/shop``: starting it, with and without settings, and the walk that CI takes through the real server."""
 
+import subprocess
+import sys
 from email.message import Message
+from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from examples.shop import smoke
 from examples.shop.__main__ import welcome
-from examples.shop.sessions import make_backend
 from examples.shop.settings import Settings
-from fastapi_sessionkit import CookieBackend, MemoryStore
+from examples.shop.storage import make_backend
+from fastapi_sessionkit import ConfigurationError, CookieBackend, MemoryStore
+from fastapi_sessionkit.stores.redis import RedisStore
+from fastapi_sessionkit.stores.sql import SQLStore
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +26,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_has_to_be_set() -> None:
     settings = Settings.from_environment()
 
-    assert (settings.port, settings.https, settings.store) == (8000, False, "cookie")
+    assert (settings.port, settings.https, settings.store) == (8000, False, "shop.sqlite3")
 
 
 def test_without_a_key_every_run_makes_its_own() -> None:
@@ -41,14 +47,63 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.parametrize(("store", "kind"), [("cookie", CookieBackend), ("memory", MemoryStore)])
+@pytest.mark.parametrize(
+    ("store", "kind"),
+    [
+        ("cookie", CookieBackend),
+        ("memory", MemoryStore),
+        ("shop.sqlite3", SQLStore),
+        ("sqlite:///shop.sqlite3", SQLStore),
+        ("sqlite+aiosqlite:///shop.sqlite3", SQLStore),
+        ("postgresql+asyncpg://localhost/shop", SQLStore),
+        ("redis://localhost", RedisStore),
+        ("valkey://localhost", RedisStore),
+        ("redis+cluster://localhost:7000", RedisStore),
+    ],
+)
 def test_the_store_is_chosen_by_name(store: str, kind: type) -> None:
     assert isinstance(make_backend(store), kind)
 
 
-def test_an_unknown_store_says_what_there_is() -> None:
-    with pytest.raises(ValueError, match="SHOP_STORE is cookie or memory, not 'shelf'"):
-        make_backend("shelf")
+def test_by_default_the_file_is_where_the_shop_was_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    store = make_backend(Settings.from_environment().store)
+
+    assert engine_of(store).url.database == str(tmp_path / "shop.sqlite3")
+
+
+def engine_of(store: object) -> AsyncEngine:
+    assert isinstance(store, SQLStore)
+    return store.engine
+
+
+@pytest.mark.parametrize("store", ["shelf", "cookies", "mysql://localhost/shop", "postgres", "oracle+none://x/y"])
+def test_an_unknown_store_says_what_there_is(store: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"postgresql\+asyncpg://"):
+        make_backend(store)
+
+
+def test_a_file_in_a_folder_that_is_not_there_is_said_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="SHOP_STORE chooses another place"):
+        make_backend(str(tmp_path / "missing" / "shop.sqlite3"))
+
+
+@pytest.mark.parametrize(
+    ("store", "package", "extra"),
+    [("shop.sqlite3", "sqlalchemy", "sql"), ("redis://localhost", "redis", "redis")],
+)
+def test_a_missing_extra_is_one_sentence_that_says_what_to_install(store: str, package: str, extra: str) -> None:
+    without = f"import sys; sys.modules[{package!r}] = None; from examples.shop.__main__ import main; main()"
+    command = [sys.executable, "-c", without]
+    environment = {"PYTHONPATH": str(smoke.REPOSITORY), "SHOP_STORE": store}
+
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("The shop can't open.")
+    assert f"pip install -e '.[demo,{extra}]'" in ran.stderr
+    assert ran.stderr.count("\n") == 1
 
 
 def test_the_welcome_says_where_to_look_and_with_whom_to_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +115,26 @@ def test_the_welcome_says_where_to_look_and_with_whom_to_sign_in(monkeypatch: py
     for username, password in (("ada", "orchard"), ("emil", "trellis"), ("cleo", "radish")):
         assert f"{username} " in text
         assert password in text
+
+
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        ("memory", "kept in this process."),
+        ("cookie", "kept in the browsers' cookies."),
+        ("shop.sqlite3", f"kept in {Path.cwd() / 'shop.sqlite3'}."),
+        ("redis://:hunter2@localhost", "kept in the redis database that SHOP_STORE names."),
+    ],
+)
+def test_the_welcome_says_where_sessions_are_and_no_password(
+    monkeypatch: pytest.MonkeyPatch, store: str, said: str
+) -> None:
+    monkeypatch.setenv("SHOP_STORE", store)
+
+    text = welcome(Settings.from_environment())
+
+    assert said in text
+    assert "hunter2" not in text
 
 
 def test_the_welcome_warns_of_a_key_that_does_not_last(monkeypatch: pytest.MonkeyPatch) -> None:

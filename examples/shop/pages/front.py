@@ -6,6 +6,7 @@ from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel
 
+from examples.shop.devices import device_of
 from examples.shop.pages.page import ThisPage
 from examples.shop.people import PEOPLE, who_is
 from examples.shop.sessions import REMEMBERED, session_for
@@ -39,5 +40,6 @@ async def login(page: ThisPage, form: Annotated[LoginForm, Form()]) -> Response:
     person = who_is(form.username, form.password)
     if person is None:
         return await page.show("login.html", 422, people=PEOPLE.values(), form=form, failed=True)
-    set_session(page.request, session_for(person), ttl=REMEMBERED if form.remember else None)
+    session = session_for(person, device_of(page.request.headers.get("user-agent", "")))
+    set_session(page.request, session, ttl=REMEMBERED if form.remember else None)
     return RedirectResponse(login_redirect_target(page.request, default="/dashboard"), 303)

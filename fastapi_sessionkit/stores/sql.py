@@ -1,0 +1,244 @@
+"""Sessions in a table of any database that SQLAlchemy's asynchronous engines speak (extra ``sql``)."""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+from sqlalchemy import URL, NullPool, Table, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from ..errors import ConfigurationError
+from ._core import Connections, CoreConnections
+from ._statements import FIELDS, Statements, session_table
+from .base import SessionRecord
+
+_ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+
+
+class SQLStore:
+    """Keeps each session as a row; several processes and machines may share the table.
+
+    SQLite (``sqlite+aiosqlite:///sessions.db``) is the embedded store: one file, several processes of one machine,
+    and what is acknowledged is on the disk. It is switched to its write-ahead log. PostgreSQL
+    (``postgresql+asyncpg://…``) is for several machines. Both are spoken to through the driver's own connections,
+    which the engine makes and this store keeps; other dialects go through SQLAlchemy's Core, which takes several
+    times as long a call, and are not covered by this project's tests, except psycopg's.
+
+    Nothing is connected before the first call. Expired rows stay until ``purge`` (they are never *seen*).
+
+    Args:
+        url_or_engine: a database URL, or an engine of the application's own, which this store then doesn't dispose
+            of. A URL without a driver (``sqlite:///…``, ``postgresql://…``) gets the asynchronous one.
+        table_name: the table, made by this store; see `table`.
+        create_table: make the table on first use where there is none. ``False`` leaves it to migrations.
+        max_connections: how many connections to PostgreSQL this store keeps at most, per process.
+        connection_timeout: seconds a call waits for one of them to be free before it is a ``TimeoutError``.
+        answer_timeout: seconds a call then waits for PostgreSQL's answer.
+        purge_batch: how many rows ``purge`` deletes at a time; no lock is held for longer than that takes.
+        clock: Unix seconds. ``None`` leaves it to the kit, and is ``time.time`` until a kit sets its own. Processes
+            that share a table should agree on the time to a second or so (NTP).
+
+    Attributes:
+        table: the SQLAlchemy ``Table``. For Alembic: ``store.table.to_metadata(Base.metadata)``, or
+            ``target_metadata = [Base.metadata, store.table.metadata]``.
+        engine: the engine in use.
+
+    Raises:
+        ConfigurationError: the URL can't be used, its driver isn't installed, or it is an SQLite database in memory.
+    """
+
+    def __init__(
+        self,
+        url_or_engine: str | URL | AsyncEngine,
+        *,
+        table_name: str = "sessionkit_sessions",
+        create_table: bool = True,
+        max_connections: int = 10,
+        connection_timeout: float = 5.0,
+        answer_timeout: float = 10.0,
+        purge_batch: int = 1000,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        if min(max_connections, purge_batch) < 1:
+            raise ConfigurationError("SQLStore needs max_connections and purge_batch of 1 or more.")
+        self.clock: Callable[[], float] | None = clock
+        self.engine: AsyncEngine
+        self.engine, self._owns_engine = _engine(url_or_engine)
+        self.table: Table = session_table(table_name)
+        self._statements = Statements(self.table, self.engine.dialect)
+        self._create_table = create_table
+        self._max_connections = max_connections
+        self._connection_timeout = connection_timeout
+        self._answer_timeout = answer_timeout
+        self._purge_batch = purge_batch
+        self._connections: Connections | None = None
+        self._opening: asyncio.Task[Connections] | None = None
+
+    async def get(self, key: str) -> SessionRecord | None:
+        """See `SessionStore.get`."""
+        connections = self._ready() or await self._open()
+        rows = await connections.fetch(self._statements.get, {"the_key": key, "now": self._now()})
+        return SessionRecord(*rows[0]) if rows else None
+
+    async def create(self, key: str, record: SessionRecord) -> bool:
+        """See `SessionStore.create`."""
+        connections = self._ready() or await self._open()
+        values = {"the_key": key, "now": self._now(), **_new(record)}
+        try:
+            await connections.count(self._statements.insert, values)
+        except connections.key_taken:
+            return await connections.count(self._statements.take_over, values) == 1
+        return True
+
+    async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
+        """See `SessionStore.replace`."""
+        connections = self._ready() or await self._open()
+        values = {"the_key": key, "now": self._now(), "version_was": version, **_new(record)}
+        return await connections.count(self._statements.replace, values) == 1
+
+    async def touch(self, key: str, *, last_seen_at: float, expires_at: float) -> bool:
+        """See `SessionStore.touch`."""
+        connections = self._ready() or await self._open()
+        values = {"the_key": key, "now": self._now(), "new_last_seen_at": last_seen_at, "new_expires_at": expires_at}
+        return await connections.count(self._statements.touch, values) == 1
+
+    async def delete(self, key: str) -> bool:
+        """See `SessionStore.delete`."""
+        connections = self._ready() or await self._open()
+        return await connections.count(self._statements.delete, {"the_key": key, "now": self._now()}) == 1
+
+    async def list_user(self, user_id: str) -> list[tuple[str, SessionRecord]]:
+        """See `SessionStore.list_user`."""
+        connections = self._ready() or await self._open()
+        rows = await connections.fetch(self._statements.list_user, {"the_user": user_id, "now": self._now()})
+        return [(key, SessionRecord(*record)) for key, *record in rows]
+
+    async def delete_user(self, user_id: str, *, keep: Collection[str] = ()) -> int:
+        """See `SessionStore.delete_user`. Two statements instead of one where the dialect has no ``RETURNING``."""
+        connections = self._ready() or await self._open()
+        now = self._now()
+        values = {"the_user": user_id, "now": now, **{f"keep_{n}": key for n, key in enumerate(keep)}}
+        everything = self._statements.delete_user(len(keep))
+        if self.engine.dialect.delete_returning:
+            deleted = await connections.fetch(everything, values)
+            return sum(expires_at > now and successor is None for expires_at, successor in deleted)
+        ended = await connections.count(self._statements.delete_live_of_user(len(keep)), values)
+        await connections.count(everything, values)
+        return ended
+
+    async def purge(self) -> int:
+        """See `SessionStore.purge`. In batches; any number of processes may purge at the same time."""
+        connections = self._ready() or await self._open()
+        values = {"now": self._now(), "batch": self._purge_batch}
+        purged = batch = await connections.count(self._statements.purge, values)
+        while batch >= self._purge_batch:
+            batch = await connections.count(self._statements.purge, values)
+            purged += batch
+        return purged
+
+    async def aclose(self) -> None:
+        """See `SessionStore.aclose`. An engine of the application's own stays open."""
+        loop = asyncio.get_running_loop()
+        if self._opening is not None and self._opening.get_loop() is loop:
+            await asyncio.wait([self._opening])
+        connections, self._connections = self._connections, None
+        if connections is not None and connections.serves(loop):
+            await connections.aclose()
+        elif connections is not None:
+            connections.abandon()
+        if self._owns_engine:
+            await self.engine.dispose()
+
+    def _now(self) -> float:
+        return (self.clock or time.time)()
+
+    def _ready(self) -> Connections | None:
+        connections = self._connections
+        return connections if connections is not None and connections.serves(asyncio.get_running_loop()) else None
+
+    async def _open(self) -> Connections:
+        loop = asyncio.get_running_loop()
+        if self._opening is None or self._opening.done() or self._opening.get_loop() is not loop:
+            self._opening = loop.create_task(self._connect(loop))
+            self._opening.add_done_callback(_look_at_the_outcome)
+        # Opened once for all who wait, and whole even if none of them still does: half an opening would leak.
+        return await asyncio.shield(self._opening)
+
+    async def _connect(self, loop: asyncio.AbstractEventLoop) -> Connections:
+        if self._connections is not None:
+            # Made on an event loop that has ended: test clients start one after the other.
+            self._connections.abandon()
+            self._connections = None
+        if self._create_table:
+            await self._make_table()
+        self._connections = await self._choose(loop)
+        return self._connections
+
+    async def _choose(self, loop: asyncio.AbstractEventLoop) -> Connections:
+        match self.engine.dialect.name, self.engine.dialect.driver:
+            case "sqlite", "aiosqlite":
+                from ._sqlite import SQLiteConnections
+
+                return await SQLiteConnections.open(self.engine)
+            case "postgresql", "asyncpg":
+                from ._postgres import PostgresConnections
+
+                return PostgresConnections(
+                    self.engine,
+                    loop,
+                    hot=self._statements.get,
+                    size=self._max_connections,
+                    patience=self._connection_timeout,
+                    answer_within=self._answer_timeout,
+                )
+        return CoreConnections(self.engine, loop)
+
+    async def _make_table(self) -> None:
+        try:
+            await self._create_missing()
+        except DBAPIError:
+            # Another process made it between the look and the making. If not that, it fails again.
+            await self._create_missing()
+
+    async def _create_missing(self) -> None:
+        async with self.engine.begin() as connection:
+            await connection.run_sync(self.table.metadata.create_all)
+
+
+def _look_at_the_outcome(opening: asyncio.Task[Connections]) -> None:
+    """Those who waited were told; if none did, asyncio would complain that nobody knows of the error."""
+    if not opening.cancelled():
+        opening.exception()
+
+
+def _new(record: SessionRecord) -> dict[str, Any]:
+    return {f"new_{name}": getattr(record, name) for name in FIELDS}
+
+
+def _engine(url_or_engine: str | URL | AsyncEngine) -> tuple[AsyncEngine, bool]:
+    """The engine, and whether it is this store's to dispose of."""
+    if isinstance(url_or_engine, AsyncEngine):
+        _refuse_memory(url_or_engine.url)
+        return url_or_engine, False
+    try:
+        url = make_url(url_or_engine)
+        url = url.set(drivername=_ASYNC_DRIVERS.get(url.drivername, url.drivername))
+        _refuse_memory(url)
+        # Parameters hold session data: errors and logs must not show them.
+        if url.drivername in _ASYNC_DRIVERS.values():
+            return create_async_engine(url, poolclass=NullPool, hide_parameters=True), True
+        return create_async_engine(url, pool_pre_ping=True, hide_parameters=True), True
+    except (ArgumentError, InvalidRequestError, ModuleNotFoundError) as error:
+        raise ConfigurationError(
+            "SQLStore needs the URL of an asynchronous driver that is installed, such as "
+            "sqlite+aiosqlite:///sessions.db or postgresql+asyncpg://user:password@host/database "
+            f"(pip install 'fastapi-sessionkit[sql]'): {error}"
+        ) from error
+
+
+def _refuse_memory(url: URL) -> None:
+    database = url.database or ":memory:"
+    if url.get_backend_name() == "sqlite" and (":memory:" in database or url.query.get("mode") == "memory"):
+        raise ConfigurationError("An SQLite database in memory ends with its connection: use MemoryStore, or a file.")

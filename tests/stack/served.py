@@ -1,0 +1,43 @@
+"""What uvicorn serves in the tests: the same application, once for each store that the environment names.
+
+``python -m uvicorn --factory tests.stack.served:app``, with ``STACK_SQLITE=sqlite:///…``, ``STACK_POSTGRES=…`` and
+``STACK_REDIS=…`` as they are wanted; each is mounted under its name in small letters.
+"""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+
+from fastapi_sessionkit import SessionStore
+from fastapi_sessionkit.stores.redis import RedisStore
+from fastapi_sessionkit.stores.sql import SQLStore
+from tests.stack.application import World
+
+
+def app() -> FastAPI:
+    stores: dict[str, SessionStore] = {}
+    for name in ("sqlite", "postgres", "redis"):
+        url = os.environ.get(f"STACK_{name.upper()}")
+        if url:
+            stores[name] = RedisStore(url) if name == "redis" else SQLStore(url)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # A mounted application has no lifespan of its own.
+        async with AsyncExitStack() as stack:
+            for store in stores.values():
+                stack.push_async_callback(store.aclose)
+            yield
+
+    served = FastAPI(lifespan=lifespan)
+    for name, store in stores.items():
+        served.mount(f"/{name}", World(store, time.time).app)
+
+    @served.get("/process")
+    async def process() -> int:
+        return os.getpid()
+
+    return served
