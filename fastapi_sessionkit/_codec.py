@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from functools import cached_property, lru_cache
+from typing import Any, Generic, NoReturn, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -20,13 +20,13 @@ _MEMORABLE = 8_192  # bytes: with the number of entries this bounds the memory
 class SessionCodec(Generic[M]):
     """Dumps and loads one model; remembers, bounded, what recent records loaded to.
 
-    A session whose values can't change is shared between requests. Any other is made anew for each, so that a change
-    in place is seen by the request that made it and by no other.
+    A session that can't change is shared between requests. Any other is made anew for each, so that a change in place
+    is seen by the request that made it and by no other.
     """
 
     def __init__(self, model: type[M], remembered: int = 1_024) -> None:
         self.model = model
-        self._shareable = bool(model.model_config.get("frozen")) and not model.__private_attributes__
+        self._shareable = _is_fixed(model)
         self._remember = lru_cache(maxsize=remembered)(self._load_shared)
 
     def dump(self, session: M) -> bytes:
@@ -50,16 +50,17 @@ class SessionCodec(Generic[M]):
 
         Raises:
             pydantic.ValidationError: the model does not take what it gives as JSON.
-            TypeError: a field is a secret, which Pydantic writes as asterisks.
+            TypeError: a field comes back as something else, a secret as asterisks for example.
         """
-        read = _fields(self._load(data))
-        for name, value in _fields(session).items():
-            if isinstance(value, (Secret, SecretStr, SecretBytes)) and read.get(name) != value:
-                msg = (
-                    f"{name} is a {type(value).__name__}, and Pydantic writes asterisks for it: it would be lost. Give it "
-                    "a PlainSerializer that writes the value, or keep it elsewhere"
+        read, given = _fields(self._load(data)), _fields(session)
+        for name in type(session).model_fields:
+            compares = getattr(type(given[name]), "__eq__", None) is not getattr(object, "__eq__", None)
+            if name in read and compares and read[name] != given[name]:
+                raise TypeError(
+                    f"{name} would be lost: what JSON holds of a {type(given[name]).__name__} here is not read back as the "
+                    "same. Pydantic leaves out excluded fields and writes asterisks for secrets; give the field a "
+                    "PlainSerializer that writes the value, or keep it elsewhere"
                 )
-                raise TypeError(msg)
 
     def recall(self, data: bytes) -> tuple[M, bool]:
         """The session of a record, and whether all requests share it, because nothing in it can change.
@@ -68,7 +69,7 @@ class SessionCodec(Generic[M]):
             pydantic.ValidationError: when the data does not fit the model.
         """
         remembered = self._remember(data) if self._shareable and len(data) <= _MEMORABLE else None
-        return remembered or (self._load(data), False)
+        return (self._load(data), False) if remembered is None else (remembered, True)
 
     def patched(self, session: M, changes: Mapping[str, Any]) -> M:
         """The session with some fields changed, validated as a whole.
@@ -112,8 +113,10 @@ class SessionCodec(Generic[M]):
         before, after = self.dump(self._load(data)), self.dump(session)
         if before == after:
             return {}
-        old, new = json.loads(before), json.loads(after)
-        return {name: value for name, value in new.items() if name not in old or old[name] != value}
+        old, new, was, now = json.loads(before), json.loads(after), _fields(self._load(data)), _fields(session)
+        changed = (name for name in new if name not in old or old[name] != new[name])
+        # A set may come out of JSON in another order than it went in: that is no change.
+        return {name: new[name] for name in changed if name not in was or was[name] != now[name]}
 
     def sizes(self, data: bytes, most: int = 3) -> dict[str, int]:
         """The largest fields and how many bytes of JSON each takes."""
@@ -123,9 +126,13 @@ class SessionCodec(Generic[M]):
     def _load(self, data: bytes) -> M:
         return self.model.model_validate_json(data, by_alias=False, by_name=True)
 
-    def _load_shared(self, data: bytes) -> tuple[M, bool] | None:
+    def _load_shared(self, data: bytes) -> M | None:
         session = self._load(data)
-        return (session, True) if _is_immutable(session) else None
+        if not _is_immutable(session):
+            return None
+        if session.__pydantic_extra__ is not None:
+            object.__setattr__(session, "__pydantic_extra__", _FrozenExtra(session.__pydantic_extra__))
+        return session
 
     def _validate(self, fields: Mapping[str, Any]) -> M:
         extra = self.model.model_config.get("extra")
@@ -136,6 +143,24 @@ class SessionCodec(Generic[M]):
         return self.model.model_validate(fields, by_alias=False, by_name=True)
 
 
+class _FrozenExtra(dict[str, Any]):
+    """The extra fields of a session that requests share: ``model_extra`` hands out the dict itself."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("A session is frozen. Change it with update_session(request, name=...)")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __copy__(self) -> dict[str, Any]:
+        return dict(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return dict(self)
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        return dict, (dict(self),)
+
+
 def _fields(session: BaseModel) -> dict[str, Any]:
     declared = {name: session.__dict__[name] for name in type(session).model_fields}
     return {**declared, **(session.__pydantic_extra__ or {})}
@@ -144,11 +169,19 @@ def _fields(session: BaseModel) -> dict[str, Any]:
 def _is_immutable(value: object) -> bool:
     parts: Iterable[object]
     if isinstance(value, BaseModel):
-        if not value.model_config.get("frozen") or value.__private_attributes__:
+        if not _is_fixed(type(value)):
             return False
         parts = (*value.__dict__.values(), *(value.__pydantic_extra__ or {}).values())
     elif isinstance(value, (tuple, frozenset)):
         parts = value
     else:
         return isinstance(value, Enum)
-    return all([_is_immutable(part) for part in parts if type(part) not in _ATOMS])
+    return all(_is_immutable(part) for part in parts if type(part) not in _ATOMS)
+
+
+@lru_cache(256)
+def _is_fixed(model: type[BaseModel]) -> bool:
+    """Whether nothing can be hung on an instance: it is frozen, and has no private attribute or cached property."""
+    members = (member for base in model.__mro__ for member in vars(base).values())
+    keeps = bool(model.__private_attributes__) or any(isinstance(member, cached_property) for member in members)
+    return bool(model.model_config.get("frozen")) and not keeps

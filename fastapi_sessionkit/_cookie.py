@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from starlette.types import Scope
 
-from fastapi_sessionkit.errors import ConfigurationError, SessionTooLarge
+from fastapi_sessionkit.errors import ConfigurationError, SessionTooLarge, require_bool, require_text
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -16,6 +16,7 @@ LIMIT = 4_096
 """Bytes of name and value together that every browser keeps (RFC 6265bis, section 5.7)."""
 
 SameSite = Literal["lax", "strict", "none"]
+_LONGEST_NAME = 100
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]+")
 
@@ -41,8 +42,10 @@ class CookieSettings:
     https_only: bool | None = None
 
     def __post_init__(self) -> None:
-        if not _TOKEN.fullmatch(self.name):
-            msg = f"CookieSettings(name=...) must be a token of letters, digits and !#$%&'*+-.^_`|~, not {self.name!r}"
+        for given in (self.name, self.path, self.domain or ""):
+            require_text(given, "CookieSettings(name=..., path=..., domain=...)")
+        if not _TOKEN.fullmatch(self.name) or len(self.name) > _LONGEST_NAME:
+            msg = f"CookieSettings(name=...) must be a short token of letters, digits and !#$%&'*+-.^_`|~, not {self.name!r}"
             raise ConfigurationError(msg)
         if self.name.lower().startswith(("__host-", "__secure-")):
             msg = f"Leave the prefix out of the cookie's name, it is put there when it applies: {self.name!r}"
@@ -53,6 +56,8 @@ class CookieSettings:
         if self.domain is not None and not re.fullmatch(r"[A-Za-z0-9.\-]+", self.domain):
             msg = f'CookieSettings(domain=...) must be a host name such as "example.com", not {self.domain!r}'
             raise ConfigurationError(msg)
+        if self.https_only is not None:
+            require_bool(self.https_only, "CookieSettings(https_only=...)")
         if self.same_site not in get_args(SameSite):
             msg = f'CookieSettings(same_site=...) must be "lax", "strict" or "none", not {self.same_site!r}'
             raise ConfigurationError(msg)

@@ -72,14 +72,6 @@ def is_navigation(scope: Scope) -> bool:
     return mode == "navigate" if mode is not None else "text/html" in headers.get("accept", "").lower()
 
 
-def is_preflight(scope: Scope) -> bool:
-    """Whether a browser asks, without credentials, what another origin may do here (Fetch, "CORS-preflight fetch")."""
-    if scope.get("method") != "OPTIONS":
-        return False
-    headers = Headers(scope=scope)
-    return "origin" in headers and "access-control-request-method" in headers
-
-
 def _refused(denial: Denial, hx_redirect: str | None) -> HTTPException:
     headers = None if hx_redirect is None else {"HX-Redirect": hx_redirect}
     if denial.signed_in:

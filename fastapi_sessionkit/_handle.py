@@ -65,10 +65,11 @@ class SessionHandle(Generic[M]):
 
     __slots__ = (
         "_action",
-        "_answered",
         "_age",
+        "_answered",
         "_fetched",
         "_fetching",
+        "_first",
         "_handed",
         "_session",
         "_steps",
@@ -80,9 +81,9 @@ class SessionHandle(Generic[M]):
         "app",
         "asked",
         "closed",
-        "hide_body",
         "loaded",
         "outer",
+        "pending",
         "scope",
         "services",
     )  # fmt: skip
@@ -94,7 +95,7 @@ class SessionHandle(Generic[M]):
         self.outer: SessionHandle[Any] | None = outer
         self.asked: bool = False
         self.closed: bool = False
-        self.hide_body: bool = False
+        self.pending: bool = False  # whether the commit may have something to do
         self.loaded: Loaded | None = None
         self._action = Action.KEEP
         self._session: M | None = None
@@ -105,6 +106,7 @@ class SessionHandle(Generic[M]):
         self._age = 0.0  # seconds since the sign-in: one that this very request made is as fresh as can be
         self._touch_due = False
         self._answered = False  # whether the revalidate hook changed something that is not saved yet
+        self._first: Loaded | None = None
         self._fetched = False
         self._fetching = False
         self._waiting: anyio.Event | None = None
@@ -163,7 +165,7 @@ class SessionHandle(Generic[M]):
         self._fetching = True
         try:
             token = self.token
-            loaded = None if token is None else await self.services.backend.load(token)
+            loaded = self._first = None if token is None else await self.services.backend.load(token)
             if loaded is not None and self._accept(loaded):
                 await self._complete(loaded)
             self._fetched = True
@@ -190,7 +192,9 @@ class SessionHandle(Generic[M]):
         self._touch_due = not loaded.superseded and services.lifetimes.is_touch_due(record, now)
         if not shared:
             self._handed = [(session, record.data)]
-        return bool(self._unseen) or services.revalidation is not None
+        more = bool(self._unseen) or services.revalidation is not None
+        self.pending = self.pending or more or self._touch_due or not shared
+        return more
 
     async def _complete(self, loaded: Loaded) -> None:
         if self.services.revalidation is not None and self._session is not None:
@@ -222,7 +226,7 @@ class SessionHandle(Generic[M]):
             "A stored session no longer fits %s (%s): removed", self.services.codec.model.__name__, "; ".join(details)
         )
         if not loaded.superseded and self._action is Action.KEEP:
-            self._action = Action.SIGN_OUT
+            self._action, self.pending = Action.SIGN_OUT, True
 
     # Marking
 
@@ -259,9 +263,9 @@ class SessionHandle(Generic[M]):
             self._unseen.append(step)
 
     @property
-    def ends(self) -> bool:
-        """Whether the commit will end the session."""
-        return self._action is Action.SIGN_OUT
+    def needs_cookie(self) -> bool:
+        """Whether what the commit saves is of no use without its cookie."""
+        return self._action is Action.SIGN_IN or self._action is Action.ROTATE
 
     def reopen(self) -> None:
         """Forget every mark: what was to be saved could not be, and another response is on its way."""
@@ -305,10 +309,10 @@ class SessionHandle(Generic[M]):
         self._session = changed
 
     def _require_open(self, helper: str) -> None:
-        self.asked = True
+        self.asked = self.pending = True
         if self.closed:
             msg = (
-                f"{helper} came too late: the response has started, so the session can't change any more. "
+                f"{helper} came too late: the response has started, or the request has failed, so nothing is saved any more. "
                 "Call it before the response is returned."
             )
             raise SessionKitError(msg)
@@ -372,13 +376,20 @@ class SessionHandle(Generic[M]):
         data = self._stepped(services.codec.dump(session))
         record = self.services.lifetimes.begun(data, user_id_of(session), self._ttl)
         self._require_room(record)
-        token = await services.backend.create(record, replaces=self.token)
+        token = await services.backend.create(record, replaces=await self._there_was())
         return services.cookie.write(token, self.services.lifetimes.remaining(record), self.scope)
 
     async def _save_sign_out(self) -> bytes:
-        if self.token is not None:
-            await self.services.backend.delete(self.token)
+        there_was = await self._there_was()
+        if there_was is not None:
+            await self.services.backend.delete(there_was)
         return self.services.cookie.remove()
+
+    async def _there_was(self) -> Loaded | None:
+        """The session that the client came with: what was loaded, even if its id has moved on since."""
+        if self._first is None and self.token is not None:
+            self._first = await self.services.backend.load(self.token)
+        return self._first
 
     async def _save_change(self, loaded: Loaded) -> bytes | None:
         backend, superseded = self.services.backend, loaded.superseded
@@ -422,7 +433,7 @@ class SessionHandle(Generic[M]):
             record,
             data=data,
             user_id=user_id,
-            last_seen_at=now,
+            last_seen_at=max(now, record.last_seen_at),  # another server's clock may be ahead
             expires_at=self.services.lifetimes.extended(record, now),
         )
         self._require_room(changed)
@@ -430,9 +441,9 @@ class SessionHandle(Generic[M]):
 
 
 def user_id_of(session: object) -> str | None:
-    """Whose session it is, where the model says so."""
+    """Whose session it is, as text, where the model says so."""
     user_id = getattr(session, "user_id", None)
-    return user_id if isinstance(user_id, str) else None
+    return None if user_id is None else str(user_id)
 
 
 def _privileges(session: object) -> tuple[object, ...]:

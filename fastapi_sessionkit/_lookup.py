@@ -23,7 +23,8 @@ def handle_of(scope: Scope, caller: str, kit: object | None = None) -> SessionHa
         which = "no SessionKit is" if kit is None else "this SessionKit is not"
         msg = (
             f"{caller} found that {which} installed on the application. Install it once, next to where the "
-            "application is made: kit = SessionKit(AppSession, secret_key=...); kit.install(app)"
+            "application is made: kit = SessionKit(AppSession, secret_key=...); kit.install(app). Middleware comes too "
+            "early to ask: the kit is always the innermost"
         )
         raise ConfigurationError(msg)
     if kit is None and handle.outer is not None and _kits_on(handle.app) > 1:

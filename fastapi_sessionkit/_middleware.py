@@ -1,5 +1,6 @@
 """The pure ASGI layer: attach the handle, gate, and commit once, just before the response's first byte."""
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from fastapi_sessionkit._lifecycle import Lifecycle
 from fastapi_sessionkit._origin import SAFE_METHODS
 from fastapi_sessionkit.errors import Forbidden
 from fastapi_sessionkit.guard import RouterGuard
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
 
@@ -58,13 +61,13 @@ class SessionMiddleware:
             return
         # A copy, so that scope and handle are no cycle: both go with the request, without the garbage collector.
         handle = scope[SCOPE_KEY] = SessionHandle(self.services, dict(scope), self.host, outer)
-        if scope["type"] == "websocket" and _needs_close(scope):
-            send = _closing(send)
         exchange = _Exchange(handle, self._respond, scope, receive, send)
+        answer = exchange.send if scope["type"] == "http" else _closing(exchange.send, scope)
         try:
-            await self._serve(handle, scope, receive, exchange.send)
+            await self._serve(handle, scope, receive, answer)
         except Exception:
             if not exchange.replaced:
+                handle.closed = True  # nothing will be committed any more: a helper that is called now says so
                 raise
         finally:
             if outer is not None:
@@ -127,23 +130,21 @@ class _Exchange:
             handle.closed = True  # before the commit: a change that came while it waits would be lost
             if handle.asked:
                 await self._start(message)
-        elif handle.hide_body:
-            message = {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
         await self._send(message)
 
     async def _start(self, message: Message) -> None:
-        handle, cookie = self._handle, None
-        try:
-            cookie = await self._commit(message)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered or raised
-            await self._replace(error)
-        if handle.hide_body:
-            message["headers"] = [item for item in message.get("headers", ()) if item[0].lower() != b"content-length"]
+        cookie = None
+        if self._handle.pending:
+            try:
+                cookie = await self._commit(message)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is answered or raised
+                await self._replace(error)
         self._mark(message, cookie)
 
     async def _commit(self, message: Message) -> bytes | None:
-        if message["type"] == "websocket.close" and not self._handle.ends:
-            return None  # a handshake that is refused so can carry no cookie: only a sign-out needs none
+        if message["type"] == "websocket.close" and self._handle.needs_cookie:
+            logger.warning("A handshake that is refused by closing can carry no cookie: the new session is dropped")
+            return None
         return await self._handle.commit() if message.get("status", 200) < 500 else None
 
     def _mark(self, message: Message, cookie: bytes | None) -> None:
@@ -159,7 +160,8 @@ class _Exchange:
         The application's exception handler may change the session again, to sign out for example.
         """
         self._handle.reopen()
-        await self._respond(error, self._scope, self._receive, self._send_instead)  # raises what has no handler
+        send = _closing(self._send_instead, self._scope)
+        await self._respond(error, self._scope, self._receive, send)  # raises what has no handler
         self.replaced = True
         raise ResponseReplaced from error
 
@@ -180,12 +182,10 @@ def _handlers(host: Starlette) -> Mapping[Any, Any]:
     return {key: handler for key, handler in host.exception_handlers.items() if key not in {500, Exception}}
 
 
-def _needs_close(scope: Scope) -> bool:
-    return "websocket.http.response" not in (scope.get("extensions") or ())
-
-
-def _closing(send: Send) -> Send:
+def _closing(send: Send, scope: Scope) -> Send:
     """For a server that can't answer a handshake with a response: refuse it (RFC 6455, close code 1008)."""
+    if scope["type"] == "http" or "websocket.http.response" in (scope.get("extensions") or ()):
+        return send
 
     async def send_closing(message: Message) -> None:
         if message["type"] == "websocket.http.response.start":

@@ -81,8 +81,8 @@ class SessionBackend(Protocol):
         """The live record behind a token."""
         ...
 
-    async def create(self, record: SessionRecord, *, replaces: bytes | None = None) -> str:
-        """Keep a new record under a new token, end the session behind the token it replaces, and give the new one."""
+    async def create(self, record: SessionRecord, *, replaces: Loaded | None = None) -> str:
+        """Keep a new record under a new token, end the session that it replaces, and give the token."""
         ...
 
     async def update(self, loaded: Loaded, change: Change) -> Written | None:
@@ -97,8 +97,8 @@ class SessionBackend(Protocol):
         """Note that the session was used; gives the token to send where the token carries the time."""
         ...
 
-    async def delete(self, token: bytes) -> None:
-        """End the session behind a token, wherever it has moved to meanwhile."""
+    async def delete(self, loaded: Loaded) -> None:
+        """End a session, wherever it has moved to meanwhile."""
         ...
 
     async def aclose(self) -> None:
@@ -141,7 +141,7 @@ class CookieBackend:
         now, record = self._clock(), loaded.record
         return loaded if now < record.expires_at and record.last_seen_at <= now + CLOCK_SKEW else None
 
-    async def create(self, record: SessionRecord, *, replaces: bytes | None = None) -> str:  # noqa: ARG002
+    async def create(self, record: SessionRecord, *, replaces: Loaded | None = None) -> str:  # noqa: ARG002
         """The record as a token."""
         return self._seal(packed(record))
 
@@ -158,7 +158,7 @@ class CookieBackend:
         """The record with its new times as a token."""
         return self._seal(packed(replace(loaded.record, last_seen_at=last_seen_at, expires_at=expires_at)))
 
-    async def delete(self, token: bytes) -> None:
+    async def delete(self, loaded: Loaded) -> None:
         """Nothing is kept, so there is nothing to end."""
 
     async def aclose(self) -> None:
@@ -205,7 +205,7 @@ class StoreBackend:
         found = await self._find(record.successor) if self._clock() < _honoured_until(record) else None
         return None if found is None else replace(found, superseded=True)
 
-    async def create(self, record: SessionRecord, *, replaces: bytes | None = None) -> str:
+    async def create(self, record: SessionRecord, *, replaces: Loaded | None = None) -> str:
         """Keep the record under a new id; end what it replaces, and the user's oldest sessions over the limit."""
         _, token = await self._create(record)
         if replaces is not None:
@@ -256,11 +256,9 @@ class StoreBackend:
         await self._ask(self.store.touch(loaded.key, last_seen_at=last_seen_at, expires_at=expires_at))
         return None
 
-    async def delete(self, token: bytes) -> None:
+    async def delete(self, loaded: Loaded) -> None:
         """End the session: by compare-and-set, so that a rotation at the same moment can't carry it over."""
-        key = self._key(token)
-        if key is not None:
-            await self.end(key)
+        await self.end(loaded.key)
 
     async def end(self, key: str, *, user_id: str | None = None) -> bool:
         """End the session of a key, wherever it has moved to; ``False`` when there is none, or not of that user."""
@@ -268,10 +266,16 @@ class StoreBackend:
             found = await self._find(key)
             if found is None or (user_id is not None and found.record.user_id != user_id):
                 return False
-            if await self._point(found, _NOWHERE, self._clock()):
+            if await self._shut(found):
                 await self._ask(self.store.delete(found.key))
                 return True
         raise _contended()
+
+    async def _shut(self, found: Loaded) -> bool:
+        try:
+            return await self._point(found, _NOWHERE, self._clock())
+        except StoreUnavailable:  # a store that is full takes no pointer, but it deletes
+            return True
 
     async def of_user(self, user_id: str) -> list[Loaded]:
         """The live sessions of a user, oldest first."""

@@ -74,7 +74,7 @@ class Required(_Asks[M]):
             Forbidden: 403, somebody is and does not fulfil the requirement.
         """
         subject = await handle_of(connection.scope, self._name, self.kit).subject()
-        if await self.requirement.refusal(subject) is None:
+        if self.requirement.is_met(subject) or await self.requirement.refusal(subject) is None:
             session: M = subject.session
             return session
         if subject.session is None:
@@ -90,7 +90,7 @@ class Asked(_Asks[bool]):
     async def __call__(self, connection: HTTPConnection) -> bool:
         """Whether it does; ``False`` when nobody is signed in."""
         subject = await handle_of(connection.scope, self._name, self.kit).subject()
-        return await self.requirement.refusal(subject) is None
+        return self.requirement.is_met(subject) or await self.requirement.refusal(subject) is None
 
 
 def require(requirement: Requirement) -> Required[Any]:

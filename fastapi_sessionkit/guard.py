@@ -12,13 +12,14 @@ from fastapi import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from fastapi_sessionkit._denial import Denial, denied, is_navigation, is_preflight, redirect
+from fastapi_sessionkit._denial import Denial, denied, is_navigation, redirect
 from fastapi_sessionkit._handle import SessionHandle
 from fastapi_sessionkit._lookup import handle_of
 from fastapi_sessionkit._patterns import Pattern, PatternIndex
+from fastapi_sessionkit._preflight import answers_preflight, is_preflight
 from fastapi_sessionkit._redirects import checked_target
-from fastapi_sessionkit.errors import ConfigurationError
-from fastapi_sessionkit.requirements import NOBODY, Access, Requirement, Subject, signed_in
+from fastapi_sessionkit.errors import ConfigurationError, require_bool
+from fastapi_sessionkit.requirements import NOBODY, Access, Requirement, Subject, origin_of, signed_in
 from fastapi_sessionkit.rules import Rule
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ logger: logging.Logger = logging.getLogger(__name__)
 _REMEMBERED, _REMEMBERED_LENGTH = 1_024, 256
 
 # What parts of the stack could read differently: refusing is safe, normalising is not.
-_AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u2028\u2029\ufffd\ud800-\udfff]|//|/\.{1,2}(?:/|\Z)|\A(?!/)")
+_UNCLEAR = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u2028\u2029\ufffd\ud800-\udfff]|//|/\.{1,2}(?:/|\Z)|\A(?!/)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +54,25 @@ class Decision:
 class Selection:
     """What a path and a method require, whoever asks: ``requirement`` is ``None`` where everybody may pass.
 
-    ``granted`` is what is decided about somebody who is signed in and may pass, or about everybody.
+    ``granted`` is what is decided about somebody who is signed in and fulfils it, or about everybody.
     """
 
     __slots__ = ("granted", "requirement", "rule")
 
-    def __init__(self, rule: Rule | None, requirement: Requirement | None, reason: str = "") -> None:
+    def __init__(
+        self, rule: Rule | None, requirement: Requirement | None, reason: str = "", *, allowed: bool = True
+    ) -> None:
         self.rule: Rule | None = rule
         self.requirement: Requirement | None = requirement
         reason = reason or f"fulfils {requirement}"
         signed_in = None if requirement is None else True
         self.granted: Decision = Decision(
-            allowed=True, rule=rule, reason=reason, requirement=requirement, signed_in=signed_in
+            allowed=allowed, rule=rule, reason=reason, requirement=requirement, signed_in=signed_in
         )
 
 
+_AMBIGUOUS = Selection(None, None, "ambiguous path", allowed=False)
+_PREFLIGHT = Selection(None, None, "a CORS preflight, which carries no session")
 _NO_RULE = Selection(None, None, "no rule matches")
 _LOGIN_PAGE = Selection(None, None, "the login page")
 _EXCLUDED = Selection(None, None, "excluded from global protection")
@@ -83,7 +88,8 @@ class RouterGuard:
     Args:
         protect: the rules, in order.
         login_path: where a browser goes to sign in. Open under global protection; never redirects to itself.
-        home_path: where a signed-in browser goes that asks for the login page under global protection.
+        home_path: where a signed-in browser goes that asks for the login page under global protection, unless a rule
+            or ``exclude`` names the login page.
         global_protect: what no rule is about needs somebody signed in; otherwise it is open.
         exclude: patterns that stay open under global protection.
         debug: log each decision at DEBUG with rule, reason and the session's shape, never its values.
@@ -102,14 +108,13 @@ class RouterGuard:
         exclude: Iterable[str] = (),
         debug: bool = False,
     ) -> None:
-        self.rules: tuple[Rule, ...] = tuple(protect)
+        self.rules: tuple[Rule, ...] = _listed(protect, "protect", 'Rule("/admin/**", role="admin")')
         if not all(isinstance(rule, Rule) for rule in self.rules):
             msg = f'RouterGuard(protect=...) takes Rules: protect=[Rule("/admin/**", role="admin")], not {protect!r}'
             raise ConfigurationError(msg)
-        if isinstance(exclude, str):
-            msg = f"RouterGuard(exclude=...) takes a list of patterns: exclude=[{exclude!r}]"
-            raise ConfigurationError(msg)
-        self.exclude: tuple[Pattern, ...] = tuple(map(Pattern, exclude))
+        patterns = _listed(exclude, "exclude", '"/public/**"')
+        require_bool(global_protect, "RouterGuard(global_protect=...)")
+        self.exclude: tuple[Pattern, ...] = tuple(map(Pattern, patterns))
         if self.exclude and not global_protect:
             msg = "RouterGuard(exclude=...) says what stays open under global protection: add global_protect=True"
             raise ConfigurationError(msg)
@@ -120,11 +125,12 @@ class RouterGuard:
         self.global_protect: bool = global_protect
         self.debug: bool = debug
         self._login = None if login_path is None else _page(login_path, "login_path")
-        self._home = _page(home_path.partition("#")[0].partition("?")[0], "home_path")
+        self._home = _page(_path_of(home_path), "home_path")
         self._index = PatternIndex((rule.path, _selection(rule)) for rule in self.rules)
         self._remembered = lru_cache(_REMEMBERED)(self._select)
-        self.open_patterns: tuple[Pattern, ...] = self.exclude if self._login is None else (self._login, *self.exclude)
-        self._open = PatternIndex((pattern, pattern) for pattern in self.open_patterns)
+        login = [] if self._login is None else [(self._login, _LOGIN_PAGE)]
+        self.open: tuple[tuple[Pattern, Selection], ...] = (*((each, _EXCLUDED) for each in self.exclude), *login)
+        self._open = PatternIndex(self.open)
 
     async def decide(
         self, method: str, path: str, session: Any, *, access: Access = Access(), age: float | None = None
@@ -146,15 +152,15 @@ class RouterGuard:
         return self._remembered(method, path) if short else self._select(method, path)
 
     def _select(self, method: str, path: str) -> Selection:
+        if _UNCLEAR.search(path):
+            return _AMBIGUOUS
         method = method.upper()
         selection = self._index.find(path, lambda each: each.rule is not None and each.rule.covers_method(method))
         if selection is not None:
             return selection
         if not self.global_protect:
             return _NO_RULE
-        if self._open.find(path, lambda _: True) is not None:
-            return _LOGIN_PAGE if self.is_login(path) else _EXCLUDED
-        return _PROTECTED
+        return self._open.find(path, lambda _: True) or _PROTECTED
 
     async def judge(self, selection: Selection, subject: Subject) -> Decision:
         """Hold somebody against what is required."""
@@ -162,17 +168,13 @@ class RouterGuard:
         if requirement is None:
             return selection.granted
         if check is None or rule is None:
-            reason = await requirement.refusal(subject)
+            reason = None if requirement.is_met(subject) else await requirement.refusal(subject)
         else:
             reason = await _checked(check, rule, subject)
         somebody = subject.session is not None
         if reason is None and somebody:
             return selection.granted
         return Decision(reason is None, rule, reason or selection.granted.reason, requirement, somebody)
-
-    def is_login(self, path: str) -> bool:
-        """Whether a path is the login page."""
-        return self._login is not None and self._login.matches(path)
 
     async def enforce(self, handle: SessionHandle[Any], scope: Scope) -> None:
         """Let the request pass, or raise what it is answered with. Loads the session only where it matters.
@@ -183,20 +185,25 @@ class RouterGuard:
             HTTPException: 302 or 303 for a browser that is sent elsewhere; 400 for an ambiguous path.
             StoreUnavailable: 503.
         """
-        if _AMBIGUOUS.search(scope["path"]):
-            raise HTTPException(400, "Ambiguous path")
         path, method = route_path(scope), scope.get("method", "GET")
         selection = self.select(method, path)
-        decision = selection.granted
+        if scope.get("root_path") and _UNCLEAR.search(scope["path"]):
+            selection = _AMBIGUOUS
         if selection.requirement is not None:
             decision = await self.judge(selection, await handle.subject())
+            if not decision.allowed and is_preflight(scope) and answers_preflight(scope["app"], scope):
+                decision = _PREFLIGHT.granted
+        else:
+            decision = selection.granted
         if self.debug:
             _log(decision, method, path, await handle.load() if decision.signed_in else None)
         if not decision.allowed:
-            if not is_preflight(scope):
-                raise denied(self._denial(decision, path), scope)
-            handle.hide_body = True  # the browser sends no cookies with it, and reads nothing but headers
-        if self.global_protect and method == "GET" and self.is_login(path) and is_navigation(scope):
+            raise (
+                HTTPException(400, "Ambiguous path")
+                if selection is _AMBIGUOUS
+                else denied(self._denial(decision, path), scope)
+            )
+        if selection is _LOGIN_PAGE and method == "GET" and is_navigation(scope):
             await self._send_home(handle, scope, path)
 
     async def __call__(self, connection: HTTPConnection) -> None:
@@ -210,13 +217,25 @@ class RouterGuard:
 
     def _denial(self, decision: Decision, path: str) -> Denial:
         target = None if decision.rule is None else decision.rule.redirect_to
-        if target and decision.signed_in and self.global_protect and self._home.matches(path) and self.is_login(target):
+        page = _path_of(target or "")
+        if decision.signed_in and self._home.matches(path) and self.select("GET", page) is _LOGIN_PAGE:
             target = None  # the login page would send it straight back
         return Denial(bool(decision.signed_in), str(decision.requirement), target, self.login_path)
 
 
 def _selection(rule: Rule) -> Selection:
     return Selection(rule, rule.requirement, "public" if rule.public else "")
+
+
+def _listed(values: object, name: str, example: str) -> tuple[Any, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        msg = f"RouterGuard({name}=...) takes a list: {name}=[{example}], not {values!r}"
+        raise ConfigurationError(msg)
+    return tuple(values)
+
+
+def _path_of(target: str) -> str:
+    return target.partition("#")[0].partition("?")[0]
 
 
 def _page(path: str, name: str) -> Pattern:
@@ -230,8 +249,8 @@ async def _checked(check: Callable[[Any, Any], Any], rule: Rule, subject: Subjec
     try:
         answer = check(rule, subject.session)
         allowed = await answer if isawaitable(answer) else answer
-    except Exception:
-        logger.exception("Access(check=...) raised for %s, so it denies", rule)
+    except Exception as error:  # noqa: BLE001 - it denies
+        logger.error("Access(check=...) raised for %s, so it denies: %s", rule, origin_of(error))  # noqa: TRY400
         return "the access check raised"
     return None if allowed else NOBODY if subject.session is None else "the access check said no"
 

@@ -4,10 +4,11 @@ import inspect
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic
 
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -51,6 +52,10 @@ T = TypeVar("T")
 
 ENVIRONMENT = "SESSIONKIT_SECRET_KEY"
 _SHORTEST = 32
+_SAME_COOKIE = (
+    "Another SessionKit on {where} uses the cookie {name!r}: give each its own, "
+    'SessionKit(name="staff", cookie=CookieSettings(name="staff_session"))'
+)
 _HOW_TO = """Make one with: python -c "import secrets; print(secrets.token_urlsafe(48))" """.strip()
 
 
@@ -171,6 +176,7 @@ class SessionKit(Generic[M]):
     def _check(self, app: Starlette, guard: RouterGuard | None) -> None:
         """What only a complete application shows, at startup."""
         document(app, self, guard)  # again, in case app.openapi was replaced after install
+        _check_mounted(app, self.cookie_name)
         for call in {call for route in served(app) for call in route.dependencies}:
             if isinstance(call, RouterGuard):
                 self._check_rules(call)
@@ -283,6 +289,27 @@ class SessionKit(Generic[M]):
         handle_of(request.scope, "kit.regenerate_session", self).rotate()
 
 
+def _check_mounted(app: Starlette, cookie_name: str) -> None:
+    """Another kit on a mounted application must not read and overwrite this one's cookie; and redirects work there."""
+    for context in iter_route_contexts(app.routes):
+        inner = getattr(context.original_route, "app", None)
+        if not isinstance(inner, Starlette):
+            continue
+        for services in _installed(inner):
+            if services.cookie.name == cookie_name and services.kit not in {each.kit for each in _installed(app)}:
+                raise ConfigurationError(_SAME_COOKIE.format(where="a mounted application", name=cookie_name))
+        if Redirected not in inner.exception_handlers:
+            inner.add_exception_handler(Redirected, redirect_response)
+        _check_mounted(inner, cookie_name)
+
+
+def _installed(app: Starlette) -> Iterator[Services[Any]]:
+    for middleware in app.user_middleware:
+        services = middleware.kwargs.get("services")
+        if isinstance(services, Services):
+            yield services
+
+
 def _check_installable(kit: SessionKit[Any], app: Starlette) -> None:
     if not isinstance(app, Starlette):
         msg = f"kit.install() takes the FastAPI application, not {app!r}"
@@ -290,17 +317,12 @@ def _check_installable(kit: SessionKit[Any], app: Starlette) -> None:
     if app.middleware_stack is not None:
         msg = "kit.install(app) came after the application had started: call it where the application is made"
         raise ConfigurationError(msg)
-    for middleware in app.user_middleware:
-        services = middleware.kwargs.get("services")
-        if isinstance(services, Services) and services.kit is kit:
+    for services in _installed(app):
+        if services.kit is kit:
             msg = "This SessionKit is installed on this application already"
             raise ConfigurationError(msg)
-        if isinstance(services, Services) and services.cookie.name == kit.cookie_name:
-            msg = (
-                f"Another SessionKit on this application uses the cookie {kit.cookie_name!r}: give each its own, "
-                'SessionKit(name="staff", cookie=CookieSettings(name="staff_session"))'
-            )
-            raise ConfigurationError(msg)
+        if services.cookie.name == kit.cookie_name:
+            raise ConfigurationError(_SAME_COOKIE.format(where="this application", name=kit.cookie_name))
 
 
 def _revalidation(hook: Any, every: float, clock: Callable[[], float]) -> Revalidation[Any] | None:
@@ -319,8 +341,8 @@ def _checked(value: T, kind: type[T], name: str) -> T:
     return value
 
 
-def _checked_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_.\-]+", name):
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.\-]+", name):
         msg = f"SessionKit(name=...) is letters, digits, _, . and -, not {name!r}"
         raise ConfigurationError(msg)
     return name
@@ -353,11 +375,12 @@ def _secret_keys(given: str | Sequence[str] | None) -> tuple[str, ...]:
         if not given:
             msg = f"SessionKit needs a secret_key, or the environment variable {ENVIRONMENT}. {_HOW_TO}"
             raise ConfigurationError(msg)
-    keys = (given,) if isinstance(given, str) else tuple(given)
+    listed = given if isinstance(given, list | tuple) else (given,)
+    keys = tuple(getattr(key, "get_secret_value", lambda key=key: key)() for key in listed)  # of pydantic's SecretStr
     if not keys or not all(isinstance(key, str) for key in keys):
         msg = f"secret_key takes a string, or a list of strings of which the first signs. {_HOW_TO}"
         raise ConfigurationError(msg)
-    if any(len(key) < _SHORTEST for key in keys):
+    if any(len(key.strip()) < _SHORTEST for key in keys):
         msg = f"A secret_key has at least {_SHORTEST} characters, random ones. {_HOW_TO}"
         raise ConfigurationError(msg)
     return keys

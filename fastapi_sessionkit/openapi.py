@@ -80,7 +80,11 @@ def cases(guard: RouterGuard, method: str, template: str) -> Iterator[Case]:
     if "{" not in template:
         yield Case(None, guard.select(method, template).requirement)
         return
+    passed: list[Pattern] = []
     for where, pattern, requirement in _in_order(guard, method):
+        if any(covers(earlier, pattern) for earlier in passed):
+            continue  # it never decides
+        passed.append(pattern)
         match coverage(pattern, template):
             case Coverage.CERTAIN:
                 yield Case(None, requirement)
@@ -98,7 +102,7 @@ def _in_order(guard: RouterGuard, method: str) -> Iterator[tuple[str, Pattern, R
         if rule.covers_method(method):
             yield rule.pattern, rule.path, rule.requirement
     if guard.global_protect:
-        for pattern in guard.open_patterns:
+        for pattern, _ in guard.open:
             yield pattern.text, pattern, None
 
 
@@ -149,8 +153,9 @@ def _describe(operation: Schema, found: list[Case], scheme: str, *, named: bool)
     if lines:
         rest = next((case.requirement for case in found if case.where is None), None)
         text = "\n".join(["Access depends on the path:", "", *lines, f"- otherwise: {rest or 'open'}"])
-        before = operation.get("description", "").partition("Access depends on the path:")[0].rstrip()
-        operation["description"] = f"{before}\n\n{text}".lstrip()
+        before = operation.get("description", "")
+        if text not in before:
+            operation["description"] = f"{before.rstrip()}\n\n{text}".lstrip()
 
 
 def _security(requirement: Requirement | None, scheme: str, *, named: bool) -> Security:

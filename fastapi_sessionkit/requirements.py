@@ -1,10 +1,12 @@
 """Requirements: what a session must be or have, as small named values that combine with ``&`` and ``|``."""
 
 import logging
+import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from inspect import isawaitable
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 from fastapi_sessionkit._durations import Duration, in_seconds
@@ -37,7 +39,7 @@ class Access:
     check: Callable[[Any, Any], bool | Awaitable[bool]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Subject:
     """Whom a requirement is asked of: the session, how to read it, and how long ago its user signed in (seconds)."""
 
@@ -54,6 +56,12 @@ class Subject:
         return _ask(self.access.get_permissions, self.session, "permissions")
 
 
+def origin_of(error: Exception) -> str:
+    """What was raised and where. Not its text: that of a ``KeyError`` is a value of the session."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {frame.name}, {PurePath(frame.filename).name}:{frame.lineno}"
+
+
 async def _ask(hook: Callable[[Any], Names | Awaitable[Names]] | None, session: Any, attribute: str) -> Names:
     if session is None:
         return ()
@@ -62,10 +70,18 @@ async def _ask(hook: Callable[[Any], Names | Awaitable[Names]] | None, session: 
         if hook is not None and isawaitable(names):
             names = await names
         return names if isinstance(names, (frozenset, tuple)) else _collection(names)
-    except Exception:
+    except Exception as error:  # noqa: BLE001 - it denies
         what = "The session" if hook is None else "The Access hook"
-        logger.exception("%s could not give %s, so it counts as none", what, attribute)
+        logger.error("%s could not give %s, so it counts as none: %s", what, attribute, origin_of(error))  # noqa: TRY400
         return ()
+
+
+def _holds(session: Any, attribute: str, name: str) -> bool:
+    try:
+        names = getattr(session, attribute, ())
+    except Exception:  # noqa: BLE001 - refusal() asks again, and logs
+        return False
+    return isinstance(names, (frozenset, tuple)) and name in names
 
 
 def _collection(names: Any) -> frozenset[str]:
@@ -90,6 +106,10 @@ class Requirement:
     def name(self) -> str:
         """For example ``role:admin | permission:reports:write``."""
         raise NotImplementedError
+
+    def is_met(self, subject: Subject) -> bool:  # noqa: ARG002
+        """Whether the subject plainly fulfils this: the quick way, before ``refusal``, for what needs no waiting."""
+        return False
 
     async def refusal(self, subject: Subject) -> str | None:
         """``None`` when the subject fulfils this, otherwise the reason why not, without any value of the session."""
@@ -119,6 +139,9 @@ class _SignedIn(Requirement):
     def name(self) -> str:
         return "signed_in"
 
+    def is_met(self, subject: Subject) -> bool:
+        return subject.session is not None
+
     async def refusal(self, subject: Subject) -> str | None:
         return NOBODY if subject.session is None else None
 
@@ -131,6 +154,9 @@ class _Role(Requirement):
     @property
     def name(self) -> str:
         return f"role:{self.role}"
+
+    def is_met(self, subject: Subject) -> bool:
+        return subject.access.get_roles is None and _holds(subject.session, "all_roles", self.role)
 
     async def refusal(self, subject: Subject) -> str | None:
         if subject.session is None:
@@ -146,6 +172,9 @@ class _Permission(Requirement):
     @property
     def name(self) -> str:
         return f"permission:{self.permission}"
+
+    def is_met(self, subject: Subject) -> bool:
+        return subject.access.get_permissions is None and _holds(subject.session, "permissions", self.permission)
 
     async def refusal(self, subject: Subject) -> str | None:
         if subject.session is None:
@@ -182,8 +211,8 @@ class _Custom(Requirement):
         try:
             answer = self.check(subject.session)
             allowed = await answer if isawaitable(answer) else answer
-        except Exception:
-            logger.exception("%s raised, so it denies", self.name)
+        except Exception as error:  # noqa: BLE001 - it denies
+            logger.error("%s raised, so it denies: %s", self.name, origin_of(error))  # noqa: TRY400
             return f"{self.name} raised"
         return None if allowed else f"{self.name} said no"
 
@@ -195,6 +224,9 @@ class _AllOf(Requirement):
     @property
     def name(self) -> str:
         return " & ".join(f"({part})" if isinstance(part, _AnyOf) else part.name for part in self.parts)
+
+    def is_met(self, subject: Subject) -> bool:
+        return all(part.is_met(subject) for part in self.parts)
 
     async def refusal(self, subject: Subject) -> str | None:
         for part in self.parts:
@@ -221,6 +253,9 @@ class _AnyOf(Requirement):
     @property
     def name(self) -> str:
         return " | ".join(part.name for part in self.parts)
+
+    def is_met(self, subject: Subject) -> bool:
+        return any(part.is_met(subject) for part in self.parts)
 
     async def refusal(self, subject: Subject) -> str | None:
         reasons = []
@@ -318,7 +353,7 @@ def check_readable(requirement: Requirement, model: type, access: Access) -> Req
 
 
 def _names(names: tuple[object, ...], what: str) -> tuple[str, ...]:
-    good = tuple(name for name in names if isinstance(name, str) and name.strip())
+    good = tuple(str.__str__(name) for name in names if isinstance(name, str) and name.strip())  # of an Enum, its value
     if not names or len(good) < len(names):
         msg = f"{what}() takes one or more names, each a string that is not blank: {what}('reader'), not {names!r}"
         raise ConfigurationError(msg)

@@ -8,7 +8,7 @@ from fastapi_sessionkit import requirements
 from fastapi_sessionkit._durations import Duration
 from fastapi_sessionkit._patterns import Pattern
 from fastapi_sessionkit._redirects import checked_target
-from fastapi_sessionkit.errors import ConfigurationError
+from fastapi_sessionkit.errors import ConfigurationError, require_bool
 from fastapi_sessionkit.requirements import Requirement, all_of, custom, signed_in
 
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -78,6 +78,7 @@ class Rule:
         if public and conditions:
             msg = f"Rule({pattern!r}, public=True) is open to everybody, so it takes no condition"
             raise ConfigurationError(msg)
+        require_bool(public, "Rule(public=...)")
         self.public: bool = public
         self.requirement: Requirement | None = None if public else all_of(*conditions) if conditions else signed_in
 

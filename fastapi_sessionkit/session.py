@@ -35,7 +35,7 @@ def _address(text: str) -> str:
 
 
 UserId = Annotated[str, StringConstraints(max_length=255), AfterValidator(_not_blank), AfterValidator(_plain)]
-Email = Annotated[str, StringConstraints(max_length=320), AfterValidator(_address)]
+Email = Annotated[str, StringConstraints(max_length=320), AfterValidator(_address), AfterValidator(_plain)]
 Role = Annotated[str, StringConstraints(max_length=100), AfterValidator(_plain)]
 Permission = Annotated[str, StringConstraints(max_length=200)]
 
@@ -50,7 +50,7 @@ class Session(BaseModel):
 
     Attributes:
         user_id: 1 to 255 characters, not blank, no control characters.
-        email: at most 320 characters, with an ``@``; or ``None``.
+        email: at most 320 characters, with an ``@``, no control characters; or ``None``.
         role: at most 100 characters, no control characters; or ``None``.
         roles: at most 100 more roles. Whatever asks for a role looks at ``role`` and ``roles``.
         permissions: at most 500, each at most 200 characters.
@@ -94,14 +94,14 @@ class Session(BaseModel):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Private attributes aside, a session does not change: raises ``pydantic.ValidationError``."""
-        if name.startswith("_"):
+        if name in self.__private_attributes__:
             super().__setattr__(name, value)
         else:
             self._refuse_change(name)
 
     def __delattr__(self, name: str) -> None:
         """Raise as assignment does."""
-        if name.startswith("_"):
+        if name in self.__private_attributes__:
             super().__delattr__(name)
         else:
             self._refuse_change(name)

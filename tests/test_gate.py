@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Host, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fastapi_sessionkit import (
@@ -718,15 +719,67 @@ def test_a_refusal_can_be_read_by_a_trusted_page_elsewhere() -> None:
         assert response.headers["access-control-allow-origin"] == "https://front.example"
 
 
-def test_without_the_middleware_a_preflight_reaches_the_application_and_reads_headers_alone() -> None:
+def test_without_the_middleware_a_preflight_reaches_a_route_for_options_alone() -> None:
     app, _ = cors_app(middleware=False)
 
     response = client_of(app).options("/api/own", headers=PREFLIGHT)
 
     assert response.status_code == 200
     assert response.headers["access-control-allow-origin"] == "https://front.example"
-    assert response.content == b""
     assert client_of(app).options("/api/x", headers=PREFLIGHT).status_code == 405
+    assert client_of(app).options("/api/nowhere", headers=PREFLIGHT).status_code == 404
+
+
+def test_a_preflight_reaches_the_cors_middleware_of_a_mounted_application() -> None:
+    app, _ = cors_app(middleware=False)
+    inner = FastAPI()
+    inner.add_middleware(
+        CORSMiddleware, allow_origins=["https://front.example"], allow_methods=["*"], allow_headers=["*"]
+    )
+    inner.add_api_route("/x", lambda: "secret")
+    app.mount("/api/inner", inner)
+
+    response = client_of(app).options("/api/inner/x", headers=PREFLIGHT)
+
+    assert response.status_code == 200
+    assert response.headers["access-control-allow-origin"] == "https://front.example"
+
+
+@pytest.mark.parametrize("inner", ["asgi", "nested asgi", "any method", "options too"])
+def test_what_looks_like_a_preflight_runs_nothing_that_does_not_look_at_the_method(inner: str) -> None:
+    app, _ = cors_app(middleware=False)
+    ran: list[str] = []
+
+    async def anything(scope: Scope, receive: Receive, send: Send) -> None:
+        ran.append(scope["path"])
+        await PlainTextResponse("secret")(scope, receive, send)
+
+    def endpoint() -> str:
+        ran.append("endpoint")
+        return "secret"
+
+    if inner == "asgi":
+        app.mount("/api/legacy", anything)
+    elif inner == "nested asgi":
+        app.mount("/api/legacy", Starlette(routes=[Mount("/", app=anything)]))
+    elif inner == "any method":
+        app.router.routes.append(Route("/api/legacy/x", anything_class(anything)))
+    else:
+        app.add_api_route("/api/legacy/x", endpoint, methods=["GET", "OPTIONS"])
+    response = client_of(app).options("/api/legacy/x", headers=PREFLIGHT)
+
+    assert response.status_code == 401
+    assert ran == []
+
+
+def anything_class(app: ASGIApp) -> Any:
+    """An endpoint that is an ASGI application: Starlette routes every method to it."""
+
+    class Anything:
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await app(scope, receive, send)
+
+    return Anything()
 
 
 @pytest.mark.parametrize("missing", list(PREFLIGHT))

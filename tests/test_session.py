@@ -1,12 +1,17 @@
 """``Session``: what it accepts, what it answers, and that it doesn't change. ``SessionInfo``: its clocks."""
 
+import copy
+import pickle
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from pydantic import ConfigDict, ValidationError
 
-from fastapi_sessionkit import Session, SessionInfo
+from fastapi_sessionkit import MemoryStore, Session, SessionInfo, SessionKit
 from fastapi_sessionkit.stores.base import SessionRecord
+from fastapi_sessionkit.testing import session_of, signed_in
 
 # What it accepts
 
@@ -216,3 +221,19 @@ def test_the_clocks_of_a_record_are_aware_times_in_utc() -> None:
         expires_at=datetime(1970, 1, 1, 1, tzinfo=UTC),
     )
     assert info.created_at.utcoffset() == timedelta(0)
+
+
+def test_the_extra_fields_of_a_loaded_session_are_frozen_because_requests_may_share_it() -> None:
+    kit = SessionKit(Session, secret_key="a secret of more than thirty-two characters", backend=MemoryStore())
+    app = FastAPI()
+    kit.install(app)
+    client = signed_in(TestClient(app, base_url="https://testserver"), kit, Session(user_id="ada", theme="dark"))
+
+    session = session_of(client, kit)
+    assert session is not None
+    assert session.model_extra == {"theme": "dark"}
+    for change in ("__setitem__", "setdefault"):
+        with pytest.raises(TypeError, match="update_session"):
+            getattr(session.model_extra, change)("is_admin", True)
+    assert copy.deepcopy(session) == copy.copy(session) == pickle.loads(pickle.dumps(session)) == session
+    assert session.model_copy(update={"theme": "light"}).model_extra == {"theme": "light"}

@@ -141,7 +141,9 @@ class Statements:
     def _purge(self) -> Delete:
         columns = self._table.c
         expired = columns.expires_at <= self._now
-        batch = select(columns.key).where(expired).limit(bindparam("batch", type_=Integer()))
+        # In order, or PostgreSQL expects so many expired rows that it reads the whole table instead of the index.
+        oldest = select(columns.key).where(expired).order_by(columns.expires_at)
+        batch = oldest.limit(bindparam("batch", type_=Integer()))
         if self._dialect.name == "postgresql":
             # Purges in parallel each take rows of their own instead of waiting for each other. A CTE, because
             # PostgreSQL may run a plain subquery several times over, and each run would lock a batch of its own.

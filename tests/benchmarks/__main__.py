@@ -1,29 +1,59 @@
-"""Measure: ``python -m tests.benchmarks``; see docs/performance.md."""
+"""Measure what a session costs: ``python -m tests.benchmarks``; docs/performance.md says what and why.
+
+``cost`` measures in this process, ``server`` under uvicorn, ``report`` writes table and chart from what both left in
+``--results``. Without one of them all three are done.
+"""
 
 import argparse
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
-from tests.benchmarks import cost
+from tests.benchmarks import cost, report, server
 from tests.benchmarks.figures import Figure, environment
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--blocks", type=int, default=400, help="interleaved blocks of each candidate")
-    parser.add_argument("--requests", type=int, default=50, help="requests in a block")
-    parser.add_argument("--quick", action="store_true", help="a few seconds, for a first look")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
-    given = parser.parse_args()
+    given = _arguments()
     logging.getLogger("fastapi_sessionkit").setLevel(logging.ERROR)  # most of the 1,000 rules reach no route
-    blocks, requests = (60, 50) if given.quick else (given.blocks, given.requests)
-    measured = {"environment": environment(), **cost.run(blocks, requests)}
+    given.results.mkdir(parents=True, exist_ok=True)
+    if given.what in {None, "cost"}:
+        blocks = 60 if given.quick else given.blocks
+        _keep(given.results / "cost.json", cost.run(blocks, given.requests))
+    if given.what in {None, "server"}:
+        rounds, seconds = (3, 0.3) if given.quick else (given.rounds, given.seconds)
+        _keep(given.results / "server.json", server.run(rounds, seconds))
+    if given.what in {None, "report"}:
+        _report(given.results, given.chart)
+
+
+def _arguments() -> argparse.Namespace:
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__, formatter_class=formatter)
+    parser.add_argument("what", nargs="?", choices=["cost", "server", "report"], help="only this")
+    parser.add_argument("--quick", action="store_true", help="less than a minute, for a first look")
+    parser.add_argument("--blocks", type=int, default=400, help="cost: interleaved blocks of each candidate")
+    parser.add_argument("--requests", type=int, default=50, help="cost: requests in a block")
+    parser.add_argument("--rounds", type=int, default=30, help="server: turns of each application")
+    parser.add_argument("--seconds", type=float, default=1.0, help="server: how long a turn is")
+    parser.add_argument("--results", type=Path, default=Path("benchmark-results"), help="folder of the figures as JSON")
+    parser.add_argument("--chart", type=Path, help="where the chart goes, for example docs/images/performance.svg")
+    return parser.parse_args()
+
+
+def _keep(path: Path, measured: dict[str, Any]) -> None:
     for figure in measured["figures"]:
         print(Figure(**{key: value for key, value in figure.items() if key != "met"}))
-    print(measured["microseconds_a_request"])
-    if given.json:
-        given.json.write_text(json.dumps(measured, indent=2) + "\n")
+    print()
+    path.write_text(json.dumps({"environment": environment(), **measured}, indent=2) + "\n")
+
+
+def _report(results: Path, chart: Path | None) -> None:
+    kept = {path.stem: json.loads(path.read_text()) for path in results.glob("*.json")}
+    print(report.table(kept.get("cost"), kept.get("server")))
+    if chart is not None:
+        chart.write_text(report.chart(kept["cost"], kept.get("server")))
 
 
 if __name__ == "__main__":

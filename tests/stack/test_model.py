@@ -291,7 +291,7 @@ def test_every_store_does_what_the_model_says(engine: str, make_store: Make, clo
     with asyncio.Runner() as runner:
         store = make_store(engine)
         run_state_machine_as_test(
-            lambda: SessionMachine(store, clock, runner),  # type: ignore[arg-type] - a factory will do
+            lambda: SessionMachine(store, clock, runner),  # type: ignore[arg-type]
             settings=settings(
                 max_examples=EXAMPLES[engine],
                 stateful_step_count=30,
