@@ -16,7 +16,7 @@ LIMIT = 4_096
 """Bytes of name and value together that every browser keeps (RFC 6265bis, section 5.7)."""
 
 SameSite = Literal["lax", "strict", "none"]
-_LONGEST_NAME = 100
+_LONGEST_NAME = 1_024
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]+")
 

@@ -128,18 +128,17 @@ class _Exchange:
             raise ResponseReplaced
         if not handle.closed and message["type"] in _STARTS:
             handle.closed = True  # before the commit: a change that came while it waits would be lost
-            if handle.asked:
+            if handle.pending:
                 await self._start(message)
+            elif handle.asked:
+                self._mark(message, None)
         await self._send(message)
 
     async def _start(self, message: Message) -> None:
-        cookie = None
-        if self._handle.pending:
-            try:
-                cookie = await self._commit(message)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is answered or raised
-                await self._replace(error)
-        self._mark(message, cookie)
+        try:
+            self._mark(message, await self._commit(message))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered or raised
+            await self._replace(error)
 
     async def _commit(self, message: Message) -> bytes | None:
         if message["type"] == "websocket.close" and self._handle.needs_cookie:

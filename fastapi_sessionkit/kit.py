@@ -1,6 +1,7 @@
 """``SessionKit``: the settings in one place, wired together and put on an application."""
 
 import inspect
+import logging
 import os
 import re
 import time
@@ -49,6 +50,8 @@ from fastapi_sessionkit.stores.base import SessionStore
 
 M = TypeVar("M", bound=BaseModel, default=Session)
 T = TypeVar("T")
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 ENVIRONMENT = "SESSIONKIT_SECRET_KEY"
 _SHORTEST = 32
@@ -290,14 +293,14 @@ class SessionKit(Generic[M]):
 
 
 def _check_mounted(app: Starlette, cookie_name: str) -> None:
-    """Another kit on a mounted application must not read and overwrite this one's cookie; and redirects work there."""
+    """Report another kit on a mounted application that overwrites this one's cookie; and let redirects work there."""
     for context in iter_route_contexts(app.routes):
         inner = getattr(context.original_route, "app", None)
         if not isinstance(inner, Starlette):
             continue
         for services in _installed(inner):
             if services.cookie.name == cookie_name and services.kit not in {each.kit for each in _installed(app)}:
-                raise ConfigurationError(_SAME_COOKIE.format(where="a mounted application", name=cookie_name))
+                logger.warning(_SAME_COOKIE.format(where="a mounted application", name=cookie_name))
         if Redirected not in inner.exception_handlers:
             inner.add_exception_handler(Redirected, redirect_response)
         _check_mounted(inner, cookie_name)

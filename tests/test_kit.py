@@ -1,5 +1,6 @@
 """``SessionKit``: what it refuses to be made of, where it may be installed, and that several get on with each other."""
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any
@@ -7,8 +8,9 @@ from typing import Annotated, Any
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -24,6 +26,7 @@ from fastapi_sessionkit import (
     Session,
     SessionKit,
     SessionKitError,
+    SessionRecord,
     StoreBackend,
     clear_session,
     get_session,
@@ -664,3 +667,78 @@ def test_an_application_may_answer_refusals_itself() -> None:
     client = browser(app)
 
     assert [client.get(path).status_code for path in ("/guarded", "/asked")] == [418, 418]
+
+
+def test_a_mounted_application_whose_kit_uses_the_same_cookie_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    outer, inner = FastAPI(), FastAPI()
+    SessionKit(secret_key="x" * 32).install(outer)
+    SessionKit(secret_key="x" * 32).install(inner)
+    outer.mount("/staff", inner)
+
+    with caplog.at_level(logging.WARNING), TestClient(outer):
+        pass
+
+    assert "Another SessionKit on a mounted application uses the cookie '__Host-session'" in caplog.text
+
+
+def test_signing_out_of_a_store_that_is_full_works() -> None:
+    class Full(MemoryStore):
+        async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
+            raise OSError("no space left")
+
+    kit = SessionKit(secret_key="x" * 32, backend=Full())
+    app = FastAPI()
+    kit.install(app)
+
+    @app.post("/logout")
+    async def logout(request: Request) -> None:
+        clear_session(request)
+
+    client = signed_in(TestClient(app, base_url="https://testserver"), kit, Session(user_id="ada"))
+    token = client.cookies[kit.cookie_name]
+
+    assert client.post("/logout").status_code == 200
+    client.cookies.set(kit.cookie_name, token, domain="testserver.local", path="/")
+    assert session_of(client, kit) is None
+
+
+def test_a_helper_in_a_handler_of_an_unhandled_error_says_that_it_comes_too_late() -> None:
+    kit = SessionKit(secret_key="x" * 32)
+    app = FastAPI()
+    kit.install(app)
+    said: list[str] = []
+
+    @app.exception_handler(Exception)
+    async def handler(request: Request, error: Exception) -> JSONResponse:
+        try:
+            clear_session(request)
+        except SessionKitError as late:
+            said.append(str(late))
+        return JSONResponse({}, 400)
+
+    @app.get("/")
+    async def endpoint() -> None:
+        raise RuntimeError
+
+    client = TestClient(app, base_url="https://testserver", raise_server_exceptions=False)
+    client.get("/")
+
+    assert len(said) == 1
+    assert "came too late" in said[0]
+
+
+@pytest.mark.parametrize("secret", [SecretStr("x" * 32), [SecretStr("x" * 32), "y" * 32]])
+def test_a_secret_key_may_be_what_pydantic_settings_gives(secret: Any) -> None:
+    assert SessionKit(secret_key=secret)
+
+
+@pytest.mark.parametrize("secret", [5, [5], {"x" * 32}, " " * 40, ("x" * 32, None)])
+def test_a_secret_key_of_another_kind_is_refused(secret: Any) -> None:
+    with pytest.raises(ConfigurationError, match="secret_key"):
+        SessionKit(secret_key=secret)
+
+
+@pytest.mark.parametrize("https_only", ["false", 0, 1])
+def test_https_only_is_true_or_false(https_only: Any) -> None:
+    with pytest.raises(ConfigurationError, match="https_only"):
+        CookieSettings(https_only=https_only)

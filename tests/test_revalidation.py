@@ -268,6 +268,11 @@ async def test_an_account_that_is_disabled_while_the_store_fails_is_nobody_in_th
                 raise OSError("the disk is full")
             return await super().replace(*args, **options)
 
+        async def delete(self, key: str) -> bool:
+            if self.broken:
+                raise OSError("the disk is full")
+            return await super().delete(key)
+
     store = Failing()
     world = world_of(accounts, clock, store)
     browser = await world.signed_in()
