@@ -80,7 +80,7 @@ kit.install(app, guard=guard)
 @app.post("/login")
 async def login(request: Request, credentials: Credentials) -> AppSession:
     user = USERS.get(credentials.username)
-    if user is None or not hmac.compare_digest(credentials.password.encode(), b"demo"):
+    if user is None or not hmac.compare_digest(credentials.password.encode(errors="replace"), b"demo"):
         raise NotAuthenticated("Wrong name or password")
     set_session(request, user)
     return user

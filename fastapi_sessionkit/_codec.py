@@ -168,12 +168,12 @@ def _fields(session: BaseModel) -> dict[str, Any]:
 
 def _is_immutable(value: object) -> bool:
     parts: Iterable[object]
-    if isinstance(value, BaseModel):
+    if isinstance(value, (tuple, frozenset)):
+        parts = value
+    elif isinstance(value, BaseModel):
         if not _is_fixed(type(value)):
             return False
         parts = (*value.__dict__.values(), *(value.__pydantic_extra__ or {}).values())
-    elif isinstance(value, (tuple, frozenset)):
-        parts = value
     else:
         return isinstance(value, Enum)
     return all(_is_immutable(part) for part in parts if type(part) not in _ATOMS)

@@ -216,3 +216,8 @@ def _slow(app: FastAPI, kit: SessionKit[StackSession], pauses: Pauses) -> None:
     async def slow_rotate(request: Request, session: Current):
         kit.regenerate_session(request)
         await pauses.pause()
+
+    @app.post("/slow/logout")
+    async def slow_logout(request: Request, session: Current):
+        kit.clear_session(request)
+        await pauses.pause()

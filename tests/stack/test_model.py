@@ -21,9 +21,6 @@ from tests.conftest import Clock
 from tests.stack.application import ABSOLUTE, GRACE, IDLE, Answer, Browser, World
 from tests.stack.conftest import Make
 
-LATE = 600.0
-"""Seconds beyond its grace in which an old id still ends the session it was rotated away from, and does nothing else."""
-
 USERS = ("ada", "grace")
 EXAMPLES = {"memory": 200, "sqlite": 50, "postgres": 40, "redis": 50, "cluster": 30}
 
@@ -61,9 +58,6 @@ class Token:
     def opens(self, now: float) -> bool:
         return not self.forgotten and self.session.lives(now) and (self.until is None or now < self.until)
 
-    def ends(self, now: float) -> bool:
-        return not self.forgotten and self.session.lives(now) and (self.until is None or now < self.until + LATE)
-
 
 @dataclass
 class Model:
@@ -74,9 +68,9 @@ class Model:
         return known.session if known is not None and known.opens(now) else None
 
     def end(self, token: str | None, now: float) -> None:
-        known = self.tokens.get(token or "")
-        if known is not None and known.ends(now):
-            known.session.ended = True
+        session = self.opened_by(token, now)
+        if session is not None:
+            session.ended = True
 
     def of(self, user: str, now: float) -> list[Known]:
         found = {id(token.session): token.session for token in self.tokens.values()}

@@ -80,6 +80,31 @@ async def test_an_old_id_is_dead_after_the_grace_however_much_it_was_used(world:
     assert (await browser.get("/me")).body["n"] == 4
 
 
+@pytest.mark.parametrize("path", ["/logout", "/login/grace"])
+async def test_an_old_id_ends_nothing_after_its_grace(world: World, clock: Clock, path: str) -> None:
+    browser = await world.signed_in()
+    old = world.browser(browser.token)
+    await browser.post("/rotate")
+    clock.advance(GRACE)
+    await old.post(path)
+
+    assert await world.opens(browser.token)
+
+
+async def test_a_sign_out_that_is_slower_than_the_grace_of_a_rotation_ends_the_session_all_the_same(
+    world: World, clock: Clock
+) -> None:
+    browser = await world.signed_in()
+    slow = asyncio.ensure_future(world.browser(browser.token).post("/slow/logout"))
+    await world.pauses.reached.acquire()
+    await browser.post("/rotate")
+    clock.advance(GRACE + 1)
+    world.pauses.go.set()
+    await slow
+
+    assert not await world.opens(browser.token)
+
+
 async def test_an_old_id_that_signs_out_within_its_grace_ends_the_session_where_it_is_now(
     world: World, clock: Clock
 ) -> None:
