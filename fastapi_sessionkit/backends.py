@@ -274,8 +274,9 @@ class StoreBackend:
     async def _shut(self, found: Loaded) -> bool:
         try:
             return await self._point(found, _NOWHERE, self._clock())
-        except StoreUnavailable:  # a store that is full takes no pointer, but it deletes
-            return True
+        except StoreUnavailable:  # a store that is full takes no pointer, but it deletes what has not moved
+            again = await self._find(found.key)
+            return again is None or again.key == found.key
 
     async def of_user(self, user_id: str) -> list[Loaded]:
         """The live sessions of a user, oldest first."""

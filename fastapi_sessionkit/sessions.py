@@ -79,7 +79,7 @@ class SessionManager(Generic[M]):
         backend, key = self._backend(), await self._key(keep_current)
         return await backend.end_user(user_id, keep=() if key is None else (key,))
 
-    async def update_user(self, user_id: str, **changes: Any) -> int:
+    async def update_user(self, user_id: str, /, **changes: Any) -> int:
         """Change fields in every session of a user at once; says in how many.
 
         Raises:

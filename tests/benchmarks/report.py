@@ -90,7 +90,7 @@ def _section(title: str, figures: Figures, top: int) -> tuple[list[str], int]:
 def _bar(figure: dict[str, Any], top: int, scale: float) -> Iterator[str]:
     middle, end = top + ROW / 2, LEFT + figure["median"] * scale
     yield _text(LEFT - 10, middle + 4, LABELS[figure["name"]], anchor="end")
-    kind = "other" if figure["low"] == figure["high"] else "bar"
+    kind = "other" if figure["name"] in {"by hand", "bare"} else "bar"
     yield f'<rect class="{kind}" x="{LEFT}" y="{top + 4}" width="{end - LEFT:.1f}" height="{ROW - 8}" rx="2"/>'
     if figure["low"] != figure["high"]:
         yield _line("spread", LEFT + figure["low"] * scale, middle, LEFT + figure["high"] * scale, middle)
