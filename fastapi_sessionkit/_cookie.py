@@ -90,17 +90,21 @@ class SessionCookie:
         ``None`` when there is none, when it is longer than any that this library sends, or when it comes twice: a
         planted second cookie must not win, and must not be chosen by order (session fixation by cookie tossing).
         """
-        start, found = self._start, None
+        found: list[bytes] = []
         for key, header in scope["headers"]:
-            if key != b"cookie" or start not in header:
-                continue
-            for pair in header.split(b";"):
-                name, mark, value = pair.strip(b" \t").partition(start)
-                if mark and not name:
-                    if found is not None:
-                        return None
-                    found = value.lstrip(b" \t")
-        return found if found and len(found) <= LIMIT else None
+            if key == b"cookie":
+                at = header.find(self._start)
+                if at >= 0:
+                    found += self._values(header, at)
+        return found[0] if len(found) == 1 and 0 < len(found[0]) <= LIMIT else None
+
+    def _values(self, header: bytes, at: int) -> list[bytes]:
+        """Every value of the cookie in a header that has its name at ``at``, and perhaps elsewhere."""
+        start = self._start
+        if header.find(start, at + 1) < 0 and (at == 0 or header[at - 2 : at] == b"; "):
+            return [header[at + len(start) :].partition(b";")[0].strip(b" \t")]
+        pairs = (pair.strip(b" \t") for pair in header.split(b";"))
+        return [pair[len(start) :].lstrip(b" \t") for pair in pairs if pair.startswith(start)]
 
     def write(self, token: str, max_age: float, scope: Scope) -> bytes:
         """The ``Set-Cookie`` value that stores the token for ``max_age`` seconds."""

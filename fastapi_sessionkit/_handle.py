@@ -71,7 +71,6 @@ class SessionHandle(Generic[M]):
         "_fetching",
         "_first",
         "_handed",
-        "_session",
         "_steps",
         "_token",
         "_touch_due",
@@ -86,6 +85,7 @@ class SessionHandle(Generic[M]):
         "pending",
         "scope",
         "services",
+        "session",
     )  # fmt: skip
 
     def __init__(self, services: Services[M], scope: Scope, app: object, outer: "SessionHandle[Any] | None") -> None:
@@ -98,7 +98,7 @@ class SessionHandle(Generic[M]):
         self.pending: bool = False  # whether the commit may have something to do
         self.loaded: Loaded | None = None
         self._action = Action.KEEP
-        self._session: M | None = None
+        self.session: M | None = None  # as far as this request has asked
         # The changeable sessions that code got hold of, and what each stood for.
         self._handed: list[tuple[M, bytes]] = []
         self._steps: list[Step] = []  # what to do to the record's data, in order
@@ -123,11 +123,6 @@ class SessionHandle(Generic[M]):
         token: bytes | None = self._token
         return token
 
-    @property
-    def signed_in(self) -> bool:
-        """Whether somebody is known to be signed in, as far as this request has asked."""
-        return self._session is not None
-
     async def load(self) -> M | None:
         """The session as this request sees it, its own changes included; ``None`` when nobody is signed in.
 
@@ -137,14 +132,14 @@ class SessionHandle(Generic[M]):
         self.asked = True
         if not self._fetched:
             await self._fetch()
-        return self._session
+        return self.session
 
     async def subject(self) -> Subject:
         """Whom to ask requirements of."""
         self.asked = True
         if not self._fetched:
             await self._fetch()
-        return Subject(self._session, self.services.access, self._age)
+        return Subject(self.session, self.services.access, self._age)
 
     async def info(self) -> SessionInfo | None:
         """The session's clocks; ``None`` when nobody is signed in."""
@@ -166,8 +161,11 @@ class SessionHandle(Generic[M]):
         try:
             token = self.token
             loaded = self._first = None if token is None else await self.services.backend.load(token)
-            if loaded is not None and self._accept(loaded):
-                await self._complete(loaded)
+            if loaded is not None:
+                self._accept(loaded)
+                if self.loaded is not None and (self._unseen or self.services.revalidation is not None):
+                    self.pending = True
+                    await self._complete(loaded)
             self._fetched = True
         finally:
             self._fetching = False
@@ -175,34 +173,32 @@ class SessionHandle(Generic[M]):
                 self._waiting.set()
                 self._waiting = None
 
-    def _accept(self, loaded: Loaded) -> bool:
-        """Take the record as this request's session; says whether there is more to do with it."""
-        services, record = self.services, loaded.record
-        now = services.lifetimes.clock()
-        if not services.lifetimes.is_alive(record, now):
-            return False
+    def _accept(self, loaded: Loaded) -> None:
+        """Take the record as this request's session, if it is alive and fits."""
+        lifetimes, record = self.services.lifetimes, loaded.record
+        now = lifetimes.clock()
+        if not lifetimes.is_alive(record, now):
+            return
         try:
-            session, shared = services.codec.recall(record.data)
+            session, shared = self.services.codec.recall(record.data)
         except ValidationError as error:
             self._reject(loaded, error)
-            return False
+            return
         if self._action is Action.SIGN_IN or self._action is Action.SIGN_OUT:
-            return False
-        self.loaded, self._session, self._age = loaded, session, now - record.authenticated_at
-        self._touch_due = not loaded.superseded and services.lifetimes.is_touch_due(record, now)
+            return
+        self.loaded, self.session, self._age = loaded, session, now - record.authenticated_at
         if not shared:
             self._handed = [(session, record.data)]
-        more = bool(self._unseen) or services.revalidation is not None
-        self.pending = self.pending or more or self._touch_due or not shared
-        return more
+        self._touch_due = not loaded.superseded and lifetimes.is_touch_due(record, now)
+        self.pending = self.pending or self._touch_due or not shared
 
     async def _complete(self, loaded: Loaded) -> None:
-        if self.services.revalidation is not None and self._session is not None:
-            await self._revalidate(self.services.revalidation, loaded, self._session)
+        if self.services.revalidation is not None and self.session is not None:
+            await self._revalidate(self.services.revalidation, loaded, self.session)
         unseen, self._unseen = self._unseen, []
         for step in unseen:
-            if self._session is not None:
-                self._apply(self._session, step)
+            if self.session is not None:
+                self._apply(self.session, step)
 
     async def _revalidate(self, revalidation: Revalidation[M], loaded: Loaded, session: M) -> None:
         key = loaded.key or self.token
@@ -253,8 +249,8 @@ class SessionHandle(Generic[M]):
     def update(self, step: Step) -> None:
         """Mark a patch of named fields, or a function that computes one."""
         self._require_open("update_session")
-        if self._session is not None:
-            self._apply(self._session, step)
+        if self.session is not None:
+            self._apply(self.session, step)
         elif self._fetched or self.token is None or self._action is Action.SIGN_OUT:
             raise NotAuthenticated
         else:  # not loaded yet, and only an await could: the commit will
@@ -280,13 +276,13 @@ class SessionHandle(Generic[M]):
     def rotate(self) -> None:
         """Mark a move to a new id."""
         self._require_open("regenerate_session")
-        if self._action is Action.SIGN_OUT or (self._session is None and (self._fetched or self.token is None)):
+        if self._action is Action.SIGN_OUT or (self.session is None and (self._fetched or self.token is None)):
             raise NotAuthenticated
         if self._action is Action.KEEP:
             self._action = Action.ROTATE
 
     def _start_over(self, action: Action, session: M | None) -> None:
-        self._action, self._session, self._fetched = action, session, True
+        self._action, self.session, self._fetched = action, session, True
         self.loaded, self._handed, self._steps, self._unseen = None, [], [], []
         self._age, self._touch_due = 0.0, False
 
@@ -306,7 +302,7 @@ class SessionHandle(Generic[M]):
         # A function is run again on what the store holds by then; on a session that only begins now, nobody else works.
         self._steps.append(step if callable(step) and self.loaded is not None else codec.patch(changed, changes))
         self._handed.append((changed, data))
-        self._session = changed
+        self.session = changed
 
     def _require_open(self, helper: str) -> None:
         self.asked = self.pending = True
@@ -347,8 +343,8 @@ class SessionHandle(Generic[M]):
         return cookie  # noqa: RET504
 
     async def _save(self) -> bytes | None:
-        if self._action is Action.SIGN_IN and self._session is not None:
-            return await self._save_sign_in(self._session)
+        if self._action is Action.SIGN_IN and self.session is not None:
+            return await self._save_sign_in(self.session)
         if self._action is Action.SIGN_OUT or self.loaded is None:
             return await self._save_sign_out()
         if self._action is Action.ROTATE or self._steps:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from fastapi import HTTPException
 from starlette.applications import Starlette
@@ -57,14 +57,22 @@ class SessionMiddleware:
         outer: SessionHandle[Any] | None = scope.get(SCOPE_KEY)
         shared = None if outer is None else _found(outer, self.services.kit)
         if shared is not None:  # the same kit on an application around this one: one handle a request
-            await self._serve(shared, scope, receive, send)
+            refusal = await self._refusal(shared, scope)
+            if refusal is None:
+                await self.app(scope, receive, send)
+            else:
+                await self._respond(refusal, scope, receive, send)
             return
         # A copy, so that scope and handle are no cycle: both go with the request, without the garbage collector.
         handle = scope[SCOPE_KEY] = SessionHandle(self.services, dict(scope), self.host, outer)
         exchange = _Exchange(handle, self._respond, scope, receive, send)
         answer = exchange.send if scope["type"] == "http" else _closing(exchange.send, scope)
         try:
-            await self._serve(handle, scope, receive, answer)
+            refusal = await self._refusal(handle, scope)
+            if refusal is None:
+                await self.app(scope, receive, answer)
+            else:
+                await self._respond(refusal, scope, receive, answer)
         except Exception:
             if not exchange.replaced:
                 handle.closed = True  # nothing will be committed any more: a helper that is called now says so
@@ -73,16 +81,16 @@ class SessionMiddleware:
             if outer is not None:
                 scope[SCOPE_KEY] = outer
 
-    async def _serve(self, handle: SessionHandle[Any], scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refusal(self, handle: SessionHandle[Any], scope: Scope) -> HTTPException | None:
+        """What the origin check or the gate answers instead of the application."""
         try:
             if scope.get("method") not in SAFE_METHODS:
                 self._refuse_cross_origin(handle, scope)
             if self.guard is not None:
                 await self.guard.enforce(handle, scope)
         except HTTPException as refusal:
-            await self._respond(refusal, scope, receive, send)
-            return
-        await self.app(scope, receive, send)
+            return refusal
+        return None
 
     def _refuse_cross_origin(self, handle: SessionHandle[Any], scope: Scope) -> None:
         if handle.token is not None and not self.services.origins.allows(scope):
@@ -151,9 +159,9 @@ class _Exchange:
             headers = message["headers"] = list(message.get("headers", ()))
             if cookie is not None:
                 set_cookie(headers, cookie)
-            mark_private(headers, signed_in=self._handle.signed_in)
+            mark_private(headers, signed_in=self._handle.session is not None)
 
-    async def _replace(self, error: Exception) -> None:
+    async def _replace(self, error: Exception) -> NoReturn:
         """Send what the failed commit is answered with; raises in any case.
 
         The application's exception handler may change the session again, to sign out for example.

@@ -185,9 +185,10 @@ class RouterGuard:
             HTTPException: 302 or 303 for a browser that is sent elsewhere; 400 for an ambiguous path.
             StoreUnavailable: 503.
         """
-        path, method = route_path(scope), scope.get("method", "GET")
+        root = scope.get("root_path")
+        path, method = route_path(scope) if root else scope["path"], scope.get("method", "GET")
         selection = self.select(method, path)
-        if scope.get("root_path") and _UNCLEAR.search(scope["path"]):
+        if root and _UNCLEAR.search(scope["path"]):
             selection = _AMBIGUOUS
         if selection.requirement is not None:
             decision = await self.judge(selection, await handle.subject())

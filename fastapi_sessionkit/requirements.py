@@ -76,12 +76,12 @@ async def _ask(hook: Callable[[Any], Names | Awaitable[Names]] | None, session: 
         return ()
 
 
-def _holds(session: Any, attribute: str, name: str) -> bool:
+def _plain_names(session: Any, attribute: str) -> Names:
     try:
         names = getattr(session, attribute, ())
     except Exception:  # noqa: BLE001 - refusal() asks again, and logs
-        return False
-    return isinstance(names, (frozenset, tuple)) and name in names
+        return ()
+    return names if isinstance(names, (frozenset, tuple)) else ()
 
 
 def _collection(names: Any) -> frozenset[str]:
@@ -156,7 +156,9 @@ class _Role(Requirement):
         return f"role:{self.role}"
 
     def is_met(self, subject: Subject) -> bool:
-        return subject.access.get_roles is None and _holds(subject.session, "all_roles", self.role)
+        if subject.access.get_roles is not None:
+            return False
+        return self.role in _plain_names(subject.session, "all_roles")
 
     async def refusal(self, subject: Subject) -> str | None:
         if subject.session is None:
@@ -174,7 +176,9 @@ class _Permission(Requirement):
         return f"permission:{self.permission}"
 
     def is_met(self, subject: Subject) -> bool:
-        return subject.access.get_permissions is None and _holds(subject.session, "permissions", self.permission)
+        if subject.access.get_permissions is not None:
+            return False
+        return self.permission in _plain_names(subject.session, "permissions")
 
     async def refusal(self, subject: Subject) -> str | None:
         if subject.session is None:
