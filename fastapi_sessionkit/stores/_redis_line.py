@@ -54,7 +54,8 @@ class Line:
         call = Call(payload, self._loop.create_future())
         self._queue.append(call)
         if self._idle is not None:
-            self._idle.set_result(None)
+            if not self._idle.done():  # it was cancelled where the line is just breaking down: all that is queued fails
+                self._idle.set_result(None)
             self._idle = None
         return call
 
