@@ -104,7 +104,8 @@ class FileStore:
             return alive
 
     def _list_user(self, user_id: str) -> list[Found]:
-        mine = [(key, record) for key, record in self._all() if record.user_id == user_id]
+        with self._locked():  # a session that moves to a new key meanwhile must be seen under one of the two
+            mine = [(key, record) for key, record in self._all() if record.user_id == user_id]
         sessions = [found for found in mine if self._counts(found[1])]
         return sorted(sessions, key=lambda found: (found[1].created_at, found[0]))
 

@@ -66,7 +66,9 @@ async def show_login() -> HTMLResponse:
 
 @app.post("/login")
 async def login(request: Request, username: Annotated[str, Form()], password: Annotated[str, Form()]) -> Response:
-    if username not in PASSWORDS or not hmac.compare_digest(password.encode(errors="replace"), PASSWORDS[username].encode()):
+    if username not in PASSWORDS or not hmac.compare_digest(
+        password.encode(errors="replace"), PASSWORDS[username].encode()
+    ):
         return login_page("That name and password don't go together.", 422)
     set_session(request, Session(user_id=username))
     return RedirectResponse(login_redirect_target(request, default="/"), 303)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol, TypeVar, runtime_checkable
@@ -245,11 +246,24 @@ class StoreBackend:
                 return None if found is None else await self.update(found, change)
             moved = replace(change(found.record), version=1)
             key, token = await self._create(moved)
-            if await self._point(found, key, self._clock() + grace):
+            if await self._moved(found, key, self._clock() + grace):
                 return Written(moved, token)
-            await self._ask(self.store.delete(key))
             found = await self._find(found.key)
         raise _contended()
+
+    async def _moved(self, found: Loaded, key: str, until: float) -> bool:
+        """Point to where a record has moved; if that can't be, forget the new one, whose id nobody has."""
+        try:
+            done = await self._point(found, key, until)
+        except StoreUnavailable:
+            with suppress(StoreUnavailable):
+                old = await self._ask(self.store.get(found.key))
+                if old is None or old.successor != key:  # it may have been carried out all the same
+                    await self._ask(self.store.delete(key))
+            raise
+        if not done:
+            await self._ask(self.store.delete(key))
+        return done
 
     async def touch(self, loaded: Loaded, *, last_seen_at: float, expires_at: float) -> str | None:
         """Move the record's times; the cookie stays."""

@@ -3,6 +3,7 @@
 import builtins
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Generic
@@ -17,6 +18,21 @@ from fastapi_sessionkit.errors import ConfigurationError
 from fastapi_sessionkit.stores.base import SessionRecord
 
 _HANDLE = re.compile("[0-9a-f]{64}")
+
+
+class _SomebodyElses(Exception):
+    """The session belongs to another user by now."""
+
+
+def _can_be(user_id: object) -> bool:
+    """Whether a user can have that id. What a client made up must not reach a store, where it may be an error."""
+    if not isinstance(user_id, str):
+        raise TypeError(f"kit.sessions takes a user_id as text, as str() gives it, not {user_id!r}")
+    try:
+        user_id.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in user_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +93,7 @@ class SessionManager(Generic[M]):
     async def revoke_user(self, user_id: str, *, keep_current: HTTPConnection | None = None) -> int:
         """End every session of a user at once, but for the one of a request if given; says how many ended."""
         backend, key = self._backend(), await self._key(keep_current)
-        return await backend.end_user(user_id, keep=() if key is None else (key,))
+        return await backend.end_user(user_id, keep=() if key is None else (key,)) if _can_be(user_id) else 0
 
     async def update_user(self, user_id: str, /, **changes: Any) -> int:
         """Change fields in every session of a user at once; says in how many.
@@ -91,10 +107,16 @@ class SessionManager(Generic[M]):
             codec.patched(session, changes)
 
         def change(record: SessionRecord) -> SessionRecord:
+            if record.user_id != user_id:
+                raise _SomebodyElses
             session = codec.patched(codec.load(record.data), changes)
             return replace(record, data=codec.dump(session), user_id=user_id_of(session))
 
-        return sum([await backend.update(loaded, change) is not None for loaded, _ in found])
+        changed = 0
+        for loaded, _ in found:
+            with suppress(_SomebodyElses):  # signed in as another user meanwhile
+                changed += await backend.update(loaded, change) is not None
+        return changed
 
     async def purge(self) -> int:
         """Drop what has expired from the store; says how many records that were. Safe to run at any time, anywhere."""
@@ -102,7 +124,9 @@ class SessionManager(Generic[M]):
 
     async def _sessions(self, user_id: str) -> builtins.list[tuple[Loaded, M]]:
         """The live sessions that fit the model."""
-        live = [loaded for loaded in await self._backend().of_user(user_id) if self._lives(loaded.record)]
+        backend = self._backend()
+        found = await backend.of_user(user_id) if _can_be(user_id) else []
+        live = [loaded for loaded in found if self._lives(loaded.record)]
         return [(loaded, session) for loaded in live for session in self._fitting(loaded.record)]
 
     def _lives(self, record: SessionRecord) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -18,7 +19,10 @@ from fastapi_sessionkit import (
     Rule,
     Session,
     SessionKit,
+    SessionRecord,
     StoreUnavailable,
+    regenerate_session,
+    testing,
 )
 from tests.conftest import Clock
 from tests.stack.application import ABSOLUTE, GRACE, IDLE, SECRET, Browser, World
@@ -418,3 +422,55 @@ async def test_a_session_that_is_as_old_as_can_be_is_not_listed(world: World, cl
 
     assert clock() - 1_700_000_001.0 == ABSOLUTE
     assert await world.kit.sessions.list("ada") == []
+
+
+async def test_update_user_leaves_a_session_alone_that_has_become_another_users_meanwhile(clock: Clock) -> None:
+    class Slow(MemoryStore):
+        async def list_user(self, user_id: str) -> list[tuple[str, SessionRecord]]:
+            found = await super().list_user(user_id)
+            for key, record in found if user_id == "support" else ():
+                data = record.data.replace(b"support", b"mallory")
+                taken = replace(record, data=data, user_id="mallory", version=record.version + 1)
+                assert await self.replace(key, taken, version=record.version)
+            return found
+
+    kit = SessionKit(Session, secret_key="x" * 32, backend=Slow(), clock=clock)
+    testing.signed_in(TestClient(FastAPI(), base_url="https://testserver"), kit, Session(user_id="support"))
+
+    assert await kit.sessions.update_user("support", role="admin") == 0
+    [session] = await kit.sessions.list("mallory")
+    assert session.session.role is None
+
+
+@pytest.mark.parametrize("user_id", ["a\x00b", "\ud800"])
+async def test_a_user_id_that_no_store_can_hold_has_no_sessions(user_id: str, clock: Clock) -> None:
+    kit = SessionKit(Session, secret_key="x" * 32, backend=MemoryStore(), clock=clock)
+
+    assert await kit.sessions.list(user_id) == []
+    assert await kit.sessions.revoke_user(user_id) == 0
+
+
+async def test_a_user_id_that_is_no_text_is_an_error_and_revokes_nothing_in_silence(clock: Clock) -> None:
+    kit = SessionKit(Session, secret_key="x" * 32, backend=MemoryStore(), clock=clock)
+
+    with pytest.raises(TypeError, match="as text"):
+        await kit.sessions.revoke_user(7)  # type: ignore[arg-type]
+
+
+async def test_a_rotation_that_the_store_fails_leaves_no_session_that_nobody_has(clock: Clock) -> None:
+    class Failing(MemoryStore):
+        async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
+            raise OSError("gone")
+
+    kit = SessionKit(Session, secret_key="x" * 32, backend=Failing(), clock=clock)
+    app = FastAPI()
+    kit.install(app)
+
+    @app.post("/rotate")
+    async def rotate(request: Request) -> None:
+        regenerate_session(request)
+
+    client = testing.signed_in(TestClient(app, base_url="https://testserver"), kit, Session(user_id="ada"))
+
+    assert client.post("/rotate").status_code == 503
+    assert len(await kit.sessions.list("ada")) == 1

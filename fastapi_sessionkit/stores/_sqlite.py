@@ -79,7 +79,7 @@ class SQLiteConnections:
 
     async def count(self, statement: Statement, values: Values) -> int:
         cursor = await self._writer.execute(statement.text, Hidden(statement.arguments(values)))
-        self._written += _PAGES_A_WRITE + len(values.get("new_data", b"")) // _PAGE
+        self._written += _PAGES_A_WRITE * max(1, cursor.rowcount) + len(values.get("new_data", b"")) // _PAGE
         if self._written >= _CHECKPOINT_PAGES:
             self._start_checkpoint()
         return cursor.rowcount

@@ -142,9 +142,17 @@ class RedisStore:
         return old.record.expires_at > self._now()
 
     async def list_user(self, user_id: str) -> list[tuple[str, SessionRecord]]:
-        """See `SessionStore.list_user`. Two round trips for up to 500 sessions."""
+        """See `SessionStore.list_user`. Two round trips for up to 500 sessions.
+
+        Looks again where a session has moved meanwhile, so one that is rotated doesn't escape under its new key.
+        """
         tags = await self._index(user_id)
         found = await self._find(tags, user_id)
+        while any(key not in found or found[key].record.successor is not None for key in tags):
+            later = await self._index(user_id)
+            if later.keys() <= tags.keys():
+                break
+            tags, found = later, await self._find(later, user_id)
         now = self._now()
         await self._forget(user_id, {key: tag for key, tag in tags.items() if key not in found and settled(tag, now)})
         alive = ((key, kept.record) for key, kept in found.items() if kept.record.expires_at > now)

@@ -171,9 +171,10 @@ class SQLStore:
             # Made on an event loop that has ended: test clients start one after the other.
             self._connections.abandon()
             self._connections = None
-        if self._create_table:
-            await self._make_table()
-        self._connections = await self._choose(loop)
+        async with asyncio.timeout(self._connection_timeout + self._answer_timeout):
+            if self._create_table:
+                await self._make_table()
+            self._connections = await self._choose(loop)
         return self._connections
 
     async def _choose(self, loop: asyncio.AbstractEventLoop) -> Connections:
