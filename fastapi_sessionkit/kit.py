@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Generic
 
 from fastapi.routing import iter_route_contexts
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
@@ -69,7 +69,7 @@ class SessionKit(Generic[M]):
 
     Args:
         model: the Pydantic model of a session; ``Session`` or a subclass, or any other with ``Access`` hooks.
-        secret_key: at least 32 characters; or a list, of which the first signs and all verify (rotation). By default
+        secret_key: at least 32 characters, a ``str`` or a ``SecretStr``; or a list, of which the first signs and all verify (rotation). By default
             the environment variable ``SESSIONKIT_SECRET_KEY``.
         backend: a ``SessionBackend`` or a ``SessionStore``; by default ``CookieBackend()``.
         cookie: how the cookie is sent.
@@ -99,7 +99,7 @@ class SessionKit(Generic[M]):
         self,
         model: type[M] = Session,  # type: ignore[assignment]
         *,
-        secret_key: str | Sequence[str] | None = None,
+        secret_key: str | SecretStr | Sequence[str | SecretStr] | None = None,
         backend: SessionBackend | SessionStore | None = None,
         cookie: CookieSettings = CookieSettings(),
         idle_timeout: Duration = timedelta(days=7),
@@ -372,14 +372,14 @@ def _backend(backend: object) -> SessionBackend:
     raise ConfigurationError(msg)
 
 
-def _secret_keys(given: str | Sequence[str] | None) -> tuple[str, ...]:
+def _secret_keys(given: str | SecretStr | Sequence[str | SecretStr] | None) -> tuple[str, ...]:
     if given is None:
         given = os.environ.get(ENVIRONMENT)
         if not given:
             msg = f"SessionKit needs a secret_key, or the environment variable {ENVIRONMENT}. {_HOW_TO}"
             raise ConfigurationError(msg)
-    listed = given if isinstance(given, list | tuple) else (given,)
-    keys = tuple(getattr(key, "get_secret_value", lambda key=key: key)() for key in listed)  # of pydantic's SecretStr
+    listed: Sequence[Any] = given if isinstance(given, list | tuple) else (given,)
+    keys: tuple[Any, ...] = tuple(key.get_secret_value() if isinstance(key, SecretStr) else key for key in listed)
     if not keys or not all(isinstance(key, str) for key in keys):
         msg = f"secret_key takes a string, or a list of strings of which the first signs. {_HOW_TO}"
         raise ConfigurationError(msg)

@@ -729,7 +729,7 @@ def test_a_helper_in_a_handler_of_an_unhandled_error_says_that_it_comes_too_late
 
 @pytest.mark.parametrize("secret", [SecretStr("x" * 32), [SecretStr("x" * 32), "y" * 32]])
 def test_a_secret_key_may_be_what_pydantic_settings_gives(secret: Any) -> None:
-    assert SessionKit(secret_key=secret)
+    assert SessionKit(secret_key=secret).cookie_name == "__Host-session"
 
 
 @pytest.mark.parametrize("secret", [5, [5], {"x" * 32}, " " * 40, ("x" * 32, None)])

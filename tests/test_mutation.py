@@ -1437,7 +1437,7 @@ def test_a_handler_of_what_the_commit_raised_may_sign_out(stored: SessionKit[App
         update_session(request, tier="premium")
 
     signed_in(client, stored, ADA)
-    store._records.clear()
+    anyio.run(store.delete_user, "ada")
     answer = client.post("/unseen")
 
     assert answer.status_code == 401

@@ -131,7 +131,8 @@ async def test_a_custom_check_that_raises_denies_and_is_logged(
 
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert re.fullmatch(
-        r"custom:tier raised, so it denies: KeyError in broken, test_requirements\.py:\d+", caplog.records[0].getMessage()
+        r"custom:tier raised, so it denies: KeyError in broken, test_requirements\.py:\d+",
+        caplog.records[0].getMessage(),
     )
 
 

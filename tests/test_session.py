@@ -227,7 +227,9 @@ def test_the_extra_fields_of_a_loaded_session_are_frozen_because_requests_may_sh
     kit = SessionKit(Session, secret_key="a secret of more than thirty-two characters", backend=MemoryStore())
     app = FastAPI()
     kit.install(app)
-    client = signed_in(TestClient(app, base_url="https://testserver"), kit, Session(user_id="ada", theme="dark"))
+    client = signed_in(
+        TestClient(app, base_url="https://testserver"), kit, Session.model_validate({"user_id": "ada", "theme": "dark"})
+    )
 
     session = session_of(client, kit)
     assert session is not None
@@ -235,5 +237,5 @@ def test_the_extra_fields_of_a_loaded_session_are_frozen_because_requests_may_sh
     for change in ("__setitem__", "setdefault"):
         with pytest.raises(TypeError, match="update_session"):
             getattr(session.model_extra, change)("is_admin", True)
-    assert copy.deepcopy(session) == copy.copy(session) == pickle.loads(pickle.dumps(session)) == session
+    assert copy.deepcopy(session) == copy.copy(session) == pickle.loads(pickle.dumps(session)) == session  # noqa: S301
     assert session.model_copy(update={"theme": "light"}).model_extra == {"theme": "light"}

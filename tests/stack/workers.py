@@ -52,7 +52,17 @@ class Workers:
 
     def _start(self, port: int) -> "subprocess.Popen[bytes]":
         # Not --fd: uvicorn takes that for a Unix socket, and each answer then waits 40 ms for Nagle's algorithm.
-        options = ["--port", str(port), "--log-level", "warning", "--no-access-log", "--lifespan", "on", "--timeout-keep-alive", "75"]
+        options = [
+            "--port",
+            str(port),
+            "--log-level",
+            "warning",
+            "--no-access-log",
+            "--lifespan",
+            "on",
+            "--timeout-keep-alive",
+            "75",
+        ]
         command = [sys.executable, "-m", "uvicorn", "--factory", "tests.stack.served:app", *options]
         return subprocess.Popen(command, cwd=ROOT, env=self._environment)
 
