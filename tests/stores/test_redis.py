@@ -811,3 +811,24 @@ async def eventually(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.005)
+
+
+@pytest.mark.anyio
+async def test_a_session_that_is_rotated_while_it_is_listed_is_listed_under_its_new_key(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a change of rights by an administrator would miss it."""
+    await store.create(A, a_record())
+    find, rotated = store._find, False
+
+    async def rotating(keys: Any, user_id: str) -> Any:
+        nonlocal rotated
+        if not rotated:
+            rotated = True
+            await store.create(B, a_record())
+            assert await store.replace(A, replace(a_record(version=2), successor=B), version=1)
+        return await find(keys, user_id)
+
+    monkeypatch.setattr(store, "_find", rotating)
+
+    assert [found for found, _ in await store.list_user("ada")] == [B]

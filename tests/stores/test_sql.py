@@ -34,3 +34,24 @@ class TestPsycopgStore(SessionStoreContract):
         store = SQLStore(postgres.url.set(drivername="postgresql+psycopg"), table_name=table_name, clock=clock)
         yield store
         await store.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_server_that_accepts_and_says_nothing_is_an_error_in_bounded_time_and_closing_does_not_hang() -> None:
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+
+    held: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    url = f"postgresql+asyncpg://nobody@127.0.0.1:{port}/nothing?ssl=disable"
+    store = SQLStore(url, connection_timeout=0.1, answer_timeout=0.1)
+    async with asyncio.timeout(10):  # asyncpg alone would wait for a minute
+        with pytest.raises(TimeoutError):
+            await store.get("0" * 64)
+        await store.aclose()
+
+    for writer in held:
+        writer.close()
+    server.close()
+    await server.wait_closed()

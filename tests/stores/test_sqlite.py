@@ -255,6 +255,33 @@ async def test_the_log_is_copied_back_even_if_writes_never_pause(
     assert _size_of_log(file) < 70_000_000
 
 
+async def test_a_purge_of_many_sessions_does_not_fill_the_disk_with_its_log(
+    file: Path, store: SQLStore, time: ContractClock
+) -> None:
+    await store.create(key("a"), time.record())
+    connection = sqlite3.connect(file)
+    columns = [row[1] for row in connection.execute(f"PRAGMA table_info({store.table.name})")]
+    others = ", ".join(column for column in columns if column != "key")
+    many = (
+        f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) "
+        f"INSERT INTO {store.table.name} (key, {others}) SELECT lower(hex(randomblob(32))), {others} "
+        f"FROM n, {store.table.name} WHERE key = ?"
+    )
+    connection.execute(many, (key("a"),))
+    connection.execute(f"UPDATE {store.table.name} SET expires_at = 1")
+    connection.commit()
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    checkpoints: list[None] = []
+    connections = store._connections
+    assert connections is not None
+    start = connections._start_checkpoint  # type: ignore[attr-defined]
+    connections._start_checkpoint = lambda: (checkpoints.append(None), start())  # type: ignore[attr-defined]
+
+    assert await store.purge() == 30_001
+    assert len(checkpoints) >= 20
+
+
 async def test_closing_leaves_one_file(file: Path, store: SQLStore, time: ContractClock) -> None:
     await store.create(key("a"), time.record())
     await store.aclose()
