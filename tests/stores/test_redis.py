@@ -819,7 +819,7 @@ async def test_a_session_that_is_rotated_while_it_is_listed_is_listed_under_its_
 ) -> None:
     """Otherwise a change of rights by an administrator would miss it."""
     await store.create(A, a_record())
-    find, rotated = store._find, False
+    find, rotated = store._find, False  # noqa: SLF001
 
     async def rotating(keys: Any, user_id: str) -> Any:
         nonlocal rotated

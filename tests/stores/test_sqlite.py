@@ -263,20 +263,20 @@ async def test_a_purge_of_many_sessions_does_not_fill_the_disk_with_its_log(
     columns = [row[1] for row in connection.execute(f"PRAGMA table_info({store.table.name})")]
     others = ", ".join(column for column in columns if column != "key")
     many = (
-        f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) "
+        f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) "  # noqa: S608
         f"INSERT INTO {store.table.name} (key, {others}) SELECT lower(hex(randomblob(32))), {others} "
         f"FROM n, {store.table.name} WHERE key = ?"
     )
     connection.execute(many, (key("a"),))
-    connection.execute(f"UPDATE {store.table.name} SET expires_at = 1")
+    connection.execute(f"UPDATE {store.table.name} SET expires_at = 1")  # noqa: S608
     connection.commit()
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     checkpoints: list[None] = []
-    connections = store._connections
+    connections = store._connections  # noqa: SLF001
     assert connections is not None
-    start = connections._start_checkpoint  # type: ignore[attr-defined]
-    connections._start_checkpoint = lambda: (checkpoints.append(None), start())  # type: ignore[attr-defined]
+    start = connections._start_checkpoint  # type: ignore[attr-defined]  # noqa: SLF001
+    connections._start_checkpoint = lambda: (checkpoints.append(None), start())  # type: ignore[attr-defined]  # noqa: SLF001
 
     assert await store.purge() == 30_001
     assert len(checkpoints) >= 20
