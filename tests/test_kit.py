@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response, WebSocket
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -742,3 +742,63 @@ def test_a_secret_key_of_another_kind_is_refused(secret: Any) -> None:
 def test_https_only_is_true_or_false(https_only: Any) -> None:
     with pytest.raises(ConfigurationError, match="https_only"):
         CookieSettings(https_only=https_only)
+
+
+def signed_in_browser(guard: RouterGuard) -> TestClient:
+    kit = SessionKit(secret_key=SECRET)
+    app = FastAPI()
+    kit.install(app, guard=guard)
+    for path in ("/", "/login"):
+        app.add_api_route(path, lambda: "here")
+    client = TestClient(app, base_url="https://testserver", follow_redirects=False, headers={"accept": "text/html"})
+    return signed_in(client, kit, Session(user_id="ada", role="user"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"exclude": ["/login"]}, {"protect": [Rule("/login", public=True)]}, {"protect": [Rule("/login", role="user")]}],
+)
+def test_a_login_page_that_a_rule_or_exclude_names_is_shown_to_who_is_signed_in(settings: Any) -> None:
+    guard = RouterGuard(**settings, login_path="/login", global_protect=True)
+
+    assert signed_in_browser(guard).get("/login").status_code == 200
+
+
+@pytest.mark.parametrize("target", ["/login", "/login?denied=1", "/login#denied"])
+def test_home_and_the_login_page_never_send_a_browser_in_circles(target: str) -> None:
+    rules = [Rule("/", role="admin", redirect_to=target)]
+    browser = signed_in_browser(RouterGuard(protect=rules, login_path="/login", global_protect=True))
+
+    assert browser.get("/").status_code == 403
+
+
+@pytest.mark.anyio
+async def test_a_handshake_that_is_refused_without_a_response_leaves_the_id_where_the_cookie_is() -> None:
+    """Such a server can send no cookie, so a move to a new id would sign the visitor out."""
+    kit = SessionKit(secret_key=SECRET, backend=MemoryStore())
+    app = FastAPI()
+    kit.install(app)
+
+    @app.websocket("/ws")
+    async def endpoint(websocket: WebSocket) -> None:
+        await kit.require_session(websocket)
+        update_session(websocket, role="admin")
+        raise HTTPException(403)
+
+    client = signed_in(TestClient(app, base_url="https://testserver"), kit, Session(user_id="ada", role="user"))
+    cookie = f"{kit.cookie_name}={client.cookies[kit.cookie_name]}".encode()
+    scope = {"type": "websocket", "path": "/ws", "scheme": "wss", "query_string": b"", "headers": [(b"cookie", cookie)]}
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    session = session_of(client, kit)
+
+    assert [message["type"] for message in sent] == ["websocket.close"]
+    assert session is not None
+    assert session.role == "user"
