@@ -222,9 +222,16 @@ class _Custom(Requirement):
 
 
 @dataclass(frozen=True, slots=True)
-class _AllOf(Requirement):
+class _Combined(Requirement):
     parts: tuple[Requirement, ...]
 
+    def leaves(self) -> Iterator[Requirement]:
+        for part in self.parts:
+            yield from part.leaves()
+
+
+@dataclass(frozen=True, slots=True)
+class _AllOf(_Combined):
     @property
     def name(self) -> str:
         return " & ".join(f"({part})" if isinstance(part, _AnyOf) else part.name for part in self.parts)
@@ -239,10 +246,6 @@ class _AllOf(Requirement):
                 return reason
         return None
 
-    def leaves(self) -> Iterator[Requirement]:
-        for part in self.parts:
-            yield from part.leaves()
-
     def alternatives(self) -> tuple[tuple[Requirement, ...], ...]:
         combined: tuple[tuple[Requirement, ...], ...] = ((),)
         for part in self.parts:
@@ -251,9 +254,7 @@ class _AllOf(Requirement):
 
 
 @dataclass(frozen=True, slots=True)
-class _AnyOf(Requirement):
-    parts: tuple[Requirement, ...]
-
+class _AnyOf(_Combined):
     @property
     def name(self) -> str:
         return " | ".join(part.name for part in self.parts)
@@ -269,10 +270,6 @@ class _AnyOf(Requirement):
                 return None
             reasons.append(reason)
         return " and ".join(dict.fromkeys(reasons))
-
-    def leaves(self) -> Iterator[Requirement]:
-        for part in self.parts:
-            yield from part.leaves()
 
     def alternatives(self) -> tuple[tuple[Requirement, ...], ...]:
         return tuple(choice for part in self.parts for choice in part.alternatives())
