@@ -83,6 +83,7 @@ class SessionHandle(Generic[M]):
         "loaded",
         "outer",
         "pending",
+        "replaced",
         "scope",
         "services",
         "session",
@@ -96,6 +97,7 @@ class SessionHandle(Generic[M]):
         self.asked: bool = False
         self.closed: bool = False
         self.pending: bool = False  # whether the commit may have something to do
+        self.replaced: bool = False  # whether the commit failed, and another response went out
         self.loaded: Loaded | None = None
         self._action = Action.KEEP
         self.session: M | None = None  # as far as this request has asked
@@ -126,20 +128,36 @@ class SessionHandle(Generic[M]):
     async def load(self) -> M | None:
         """The session as this request sees it, its own changes included; ``None`` when nobody is signed in.
 
+        Of several tasks of the request that ask at once one loads, and if it fails the next one tries.
+
         Raises:
             StoreUnavailable: the store can't say.
         """
         self.asked = True
-        if not self._fetched:
-            await self._fetch()
+        while self._fetching:  # an event made for those who wait costs nothing when nobody does; a lock would
+            self._waiting = self._waiting or anyio.Event()
+            await self._waiting.wait()
+        if self._fetched:
+            return self.session
+        self._fetching = True
+        try:
+            token = self.token
+            if token is not None:
+                self._first = loaded = await self.services.backend.load(token)
+                if loaded is not None and self._accept(loaded) and (self._unseen or self.services.revalidation):
+                    self.pending = True
+                    await self._complete(loaded)
+            self._fetched = True
+        finally:
+            self._fetching = False
+            if self._waiting is not None:
+                self._waiting.set()
+                self._waiting = None
         return self.session
 
     async def subject(self) -> Subject:
         """Whom to ask requirements of."""
-        self.asked = True
-        if not self._fetched:
-            await self._fetch()
-        return Subject(self.session, self.services.access, self._age)
+        return Subject(await self.load(), self.services.access, self._age)
 
     async def info(self) -> SessionInfo | None:
         """The session's clocks; ``None`` when nobody is signed in."""
@@ -150,47 +168,25 @@ class SessionHandle(Generic[M]):
             return SessionInfo.of(self.loaded.record)
         return SessionInfo.of(self.services.lifetimes.begun(b"", user_id_of(session), self._ttl))
 
-    async def _fetch(self) -> None:
-        """Load; of several tasks of the request that ask at once one does, and if it fails the next one tries."""
-        while self._fetching:  # an event made for those who wait costs nothing when nobody does; a lock would
-            self._waiting = self._waiting or anyio.Event()
-            await self._waiting.wait()
-        if self._fetched:
-            return
-        self._fetching = True
-        try:
-            token = self.token
-            loaded = self._first = None if token is None else await self.services.backend.load(token)
-            if loaded is not None:
-                self._accept(loaded)
-                if self.loaded is not None and (self._unseen or self.services.revalidation is not None):
-                    self.pending = True
-                    await self._complete(loaded)
-            self._fetched = True
-        finally:
-            self._fetching = False
-            if self._waiting is not None:
-                self._waiting.set()
-                self._waiting = None
-
-    def _accept(self, loaded: Loaded) -> None:
-        """Take the record as this request's session, if it is alive and fits."""
+    def _accept(self, loaded: Loaded) -> bool:
+        """Take the record as this request's session, if it is alive and fits; says whether it is."""
         lifetimes, record = self.services.lifetimes, loaded.record
         now = lifetimes.clock()
         if not lifetimes.is_alive(record, now):
-            return
+            return False
         try:
             session, shared = self.services.codec.recall(record.data)
         except ValidationError as error:
             self._reject(loaded, error)
-            return
+            return False
         if self._action is Action.SIGN_IN or self._action is Action.SIGN_OUT:
-            return
+            return False
         self.loaded, self.session, self._age = loaded, session, now - record.authenticated_at
         if not shared:
             self._handed = [(session, record.data)]
         self._touch_due = not loaded.superseded and lifetimes.is_touch_due(record, now)
         self.pending = self.pending or self._touch_due or not shared
+        return True
 
     async def _complete(self, loaded: Loaded) -> None:
         if self.services.revalidation is not None and self.session is not None:

@@ -57,40 +57,44 @@ class SessionMiddleware:
         outer: SessionHandle[Any] | None = scope.get(SCOPE_KEY)
         shared = None if outer is None else _found(outer, self.services.kit)
         if shared is not None:  # the same kit on an application around this one: one handle a request
-            refusal = await self._refusal(shared, scope)
-            if refusal is None:
-                await self.app(scope, receive, send)
-            else:
-                await self._respond(refusal, scope, receive, send)
+            await self._serve(shared, scope, receive, send)
             return
         # A copy, so that scope and handle are no cycle: both go with the request, without the garbage collector.
         handle = scope[SCOPE_KEY] = SessionHandle(self.services, dict(scope), self.host, outer)
-        exchange = _Exchange(handle, self._respond, scope, receive, send)
-        answer = exchange.send if scope["type"] == "http" else _closing(exchange.send, scope)
+
+        async def answer(message: Message) -> None:
+            if not handle.closed:
+                if message["type"] in _STARTS:
+                    handle.closed = True  # before the commit: a change that came while it waits would be lost
+                    if handle.pending:
+                        await _Commit(handle, self._respond, scope, receive, send).prepare(message)
+                    elif handle.asked:
+                        _mark(handle, message, None)
+            elif handle.replaced:
+                raise ResponseReplaced
+            await send(message)
+
         try:
-            refusal = await self._refusal(handle, scope)
-            if refusal is None:
-                await self.app(scope, receive, answer)
-            else:
-                await self._respond(refusal, scope, receive, answer)
+            await self._serve(handle, scope, receive, answer if scope["type"] == "http" else _closing(answer, scope))
         except Exception:
-            if not exchange.replaced:
+            if not handle.replaced:
                 handle.closed = True  # nothing will be committed any more: a helper that is called now says so
                 raise
         finally:
             if outer is not None:
                 scope[SCOPE_KEY] = outer
 
-    async def _refusal(self, handle: SessionHandle[Any], scope: Scope) -> HTTPException | None:
-        """What the origin check or the gate answers instead of the application."""
+    async def _serve(self, handle: SessionHandle[Any], scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer, unless the origin check or the gate does."""
         try:
             if scope.get("method") not in SAFE_METHODS:
                 self._refuse_cross_origin(handle, scope)
             if self.guard is not None:
                 await self.guard.enforce(handle, scope)
         except HTTPException as refusal:
-            return refusal
-        return None
+            await self._respond(refusal, scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
     def _refuse_cross_origin(self, handle: SessionHandle[Any], scope: Scope) -> None:
         if handle.token is not None and not self.services.origins.allows(scope):
@@ -116,10 +120,8 @@ class SessionMiddleware:
         return send_watched
 
 
-class _Exchange:
-    """One request's way out: the first message of the response waits for the commit."""
-
-    __slots__ = ("_handle", "_receive", "_respond", "_scope", "_send", "replaced")
+class _Commit:
+    """Saves what one request changed, before the first message of its response goes out."""
 
     def __init__(
         self, handle: SessionHandle[Any], respond: Callable[..., Any], scope: Scope, receive: Receive, send: Send
@@ -127,24 +129,11 @@ class _Exchange:
         self._handle = handle
         self._respond = respond
         self._scope, self._receive, self._send = scope, receive, send
-        self.replaced = False
 
-    async def send(self, message: Message) -> None:
-        """Pass a message on, after the commit if it is the first."""
-        handle = self._handle
-        if self.replaced:
-            raise ResponseReplaced
-        if not handle.closed and message["type"] in _STARTS:
-            handle.closed = True  # before the commit: a change that came while it waits would be lost
-            if handle.pending:
-                await self._start(message)
-            elif handle.asked:
-                self._mark(message, None)
-        await self._send(message)
-
-    async def _start(self, message: Message) -> None:
+    async def prepare(self, message: Message) -> None:
+        """Commit and mark the message, or answer what kept it from being saved and raise."""
         try:
-            self._mark(message, await self._commit(message))
+            _mark(self._handle, message, await self._commit(message))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered or raised
             await self._replace(error)
 
@@ -154,13 +143,6 @@ class _Exchange:
             return None
         return await self._handle.commit() if message.get("status", 200) < 500 else None
 
-    def _mark(self, message: Message, cookie: bytes | None) -> None:
-        if message["type"] != "websocket.close":
-            headers = message["headers"] = list(message.get("headers", ()))
-            if cookie is not None:
-                set_cookie(headers, cookie)
-            mark_private(headers, signed_in=self._handle.session is not None)
-
     async def _replace(self, error: Exception) -> NoReturn:
         """Send what the failed commit is answered with; raises in any case.
 
@@ -169,14 +151,22 @@ class _Exchange:
         self._handle.reopen()
         send = _closing(self._send_instead, self._scope)
         await self._respond(error, self._scope, self._receive, send)  # raises what has no handler
-        self.replaced = True
+        self._handle.replaced = True
         raise ResponseReplaced from error
 
     async def _send_instead(self, message: Message) -> None:
         if message["type"] in _STARTS:
             self._handle.closed = True
-            self._mark(message, await self._commit(message))
+            _mark(self._handle, message, await self._commit(message))
         await self._send(message)
+
+
+def _mark(handle: SessionHandle[Any], message: Message, cookie: bytes | None) -> None:
+    if message["type"] != "websocket.close":
+        headers = message["headers"] = list(message.get("headers", ()))
+        if cookie is not None:
+            set_cookie(headers, cookie)
+        mark_private(headers, signed_in=handle.session is not None)
 
 
 def _found(handle: SessionHandle[Any] | None, kit: object) -> SessionHandle[Any] | None:
