@@ -14,20 +14,14 @@ from pydantic import BaseModel, ValidationError
 M = TypeVar("M", bound=BaseModel)
 
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None), datetime, date, time, timedelta, Decimal, UUID})
-_MEMORABLE = 8_192  # bytes: with the number of entries this bounds the memory
 
 
 class SessionCodec(Generic[M]):
-    """Dumps and loads one model; remembers, bounded, what recent records loaded to.
+    """Dumps and loads one model."""
 
-    A session that can't change is shared between requests. Any other is made anew for each, so that a change in place
-    is seen by the request that made it and by no other.
-    """
-
-    def __init__(self, model: type[M], remembered: int = 1_024) -> None:
+    def __init__(self, model: type[M]) -> None:
         self.model = model
         self._shareable = _is_fixed(model)
-        self._remember = lru_cache(maxsize=remembered)(self._load_shared)
 
     def dump(self, session: M) -> bytes:
         """The session as a JSON object.
@@ -43,7 +37,7 @@ class SessionCodec(Generic[M]):
         Raises:
             pydantic.ValidationError: when the data does not fit the model.
         """
-        return self.recall(data)[0]
+        return self.model.model_validate_json(data, by_alias=False, by_name=True)
 
     def check_readable(self, session: M, data: bytes) -> None:
         """Refuse to save what would not be read back.
@@ -52,7 +46,7 @@ class SessionCodec(Generic[M]):
             pydantic.ValidationError: the model does not take what it gives as JSON.
             TypeError: a field comes back as something else, a secret as asterisks for example.
         """
-        read, given = _fields(self._load(data)), _fields(session)
+        read, given = _fields(self.load(data)), _fields(session)
         for name in type(session).model_fields:
             compares = getattr(type(given[name]), "__eq__", None) is not getattr(object, "__eq__", None)
             if name in read and compares and read[name] != given[name]:
@@ -62,14 +56,19 @@ class SessionCodec(Generic[M]):
                     "PlainSerializer that writes the value, or keep it elsewhere"
                 )
 
-    def recall(self, data: bytes) -> tuple[M, bool]:
-        """The session of a record, and whether all requests share it, because nothing in it can change.
+    def open(self, data: bytes) -> tuple[M, bool]:
+        """The session of a record, and whether requests may share it, because nothing in it can change.
+
+        Any other is made anew for each, so that a change in place is seen by the request that made it and by no other.
 
         Raises:
             pydantic.ValidationError: when the data does not fit the model.
         """
-        remembered = self._remember(data) if self._shareable and len(data) <= _MEMORABLE else None
-        return (self._load(data), False) if remembered is None else (remembered, True)
+        session = self.load(data)
+        shared = self._shareable and _is_immutable(session)
+        if shared and session.__pydantic_extra__ is not None:
+            object.__setattr__(session, "__pydantic_extra__", _FrozenExtra(session.__pydantic_extra__))
+        return session, shared
 
     def patched(self, session: M, changes: Mapping[str, Any]) -> M:
         """The session with some fields changed, validated as a whole.
@@ -101,7 +100,7 @@ class SessionCodec(Generic[M]):
 
     def merged(self, data: bytes, patch: Mapping[str, Any]) -> bytes:
         """The record's data with a patch of JSON values laid over it, validated as a whole."""
-        return self.dump(self._load(json.dumps({**json.loads(data), **patch}).encode()))
+        return self.dump(self.load(json.dumps({**json.loads(data), **patch}).encode()))
 
     def patch(self, session: M, names: Iterable[str]) -> dict[str, Any]:
         """The named fields as JSON values."""
@@ -110,10 +109,10 @@ class SessionCodec(Generic[M]):
 
     def changed_in_place(self, session: M, data: bytes) -> dict[str, Any]:
         """The fields, as JSON values, that no longer are what ``data`` loads to."""
-        before, after = self.dump(self._load(data)), self.dump(session)
+        before, after = self.dump(self.load(data)), self.dump(session)
         if before == after:
             return {}
-        old, new, was, now = json.loads(before), json.loads(after), _fields(self._load(data)), _fields(session)
+        old, new, was, now = json.loads(before), json.loads(after), _fields(self.load(data)), _fields(session)
         changed = (name for name in new if name not in old or old[name] != new[name])
         # A set may come out of JSON in another order than it went in: that is no change.
         return {name: new[name] for name in changed if name not in was or was[name] != now[name]}
@@ -122,17 +121,6 @@ class SessionCodec(Generic[M]):
         """The largest fields and how many bytes of JSON each takes."""
         sizes = {name: len(json.dumps(value)) for name, value in json.loads(data).items()}
         return dict(sorted(sizes.items(), key=lambda item: -item[1])[:most])
-
-    def _load(self, data: bytes) -> M:
-        return self.model.model_validate_json(data, by_alias=False, by_name=True)
-
-    def _load_shared(self, data: bytes) -> M | None:
-        session = self._load(data)
-        if not _is_immutable(session):
-            return None
-        if session.__pydantic_extra__ is not None:
-            object.__setattr__(session, "__pydantic_extra__", _FrozenExtra(session.__pydantic_extra__))
-        return session
 
     def _validate(self, fields: Mapping[str, Any]) -> M:
         extra = self.model.model_config.get("extra")

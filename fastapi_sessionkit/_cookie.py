@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from starlette.types import Scope
+from starlette.types import Message, Scope
 
 from fastapi_sessionkit.errors import ConfigurationError, SessionTooLarge, require_bool, require_text
 
@@ -90,21 +90,22 @@ class SessionCookie:
         ``None`` when there is none, when it is longer than any that this library sends, or when it comes twice: a
         planted second cookie must not win, and must not be chosen by order (session fixation by cookie tossing).
         """
-        found: list[bytes] = []
-        for key, header in scope["headers"]:
-            if key == b"cookie":
-                at = header.find(self._start)
-                if at >= 0:
-                    found += self._values(header, at)
-        return found[0] if len(found) == 1 and 0 < len(found[0]) <= LIMIT else None
+        found: bytes | None = None
+        for name, header in scope["headers"]:
+            if name == b"cookie":
+                before, start, after = header.partition(self._start)
+                if start:
+                    if found is not None or self._start in after or (before and before[-2:] != b"; "):
+                        return self._read_carefully(scope)
+                    found = after.partition(b";")[0].strip(b" \t")
+        return found if found and len(found) <= LIMIT else None
 
-    def _values(self, header: bytes, at: int) -> list[bytes]:
-        """Every value of the cookie in a header that has its name at ``at``, and perhaps elsewhere."""
-        start = self._start
-        if header.find(start, at + 1) < 0 and (at == 0 or header[at - 2 : at] == b"; "):
-            return [header[at + len(start) :].partition(b";")[0].strip(b" \t")]
-        pairs = (pair.strip(b" \t") for pair in header.split(b";"))
-        return [pair[len(start) :].lstrip(b" \t") for pair in pairs if pair.startswith(start)]
+    def _read_carefully(self, scope: Scope) -> bytes | None:
+        """The same where the name comes more than once, perhaps as a part of another's name or value."""
+        headers = (header for name, header in scope["headers"] if name == b"cookie")
+        pairs = (pair.strip(b" \t") for header in headers for pair in header.split(b";"))
+        found = [pair[len(self._start) :].lstrip(b" \t") for pair in pairs if pair.startswith(self._start)]
+        return found[0] if len(found) == 1 and 0 < len(found[0]) <= LIMIT else None
 
     def write(self, token: str, max_age: float, scope: Scope) -> bytes:
         """The ``Set-Cookie`` value that stores the token for ``max_age`` seconds."""
@@ -131,8 +132,13 @@ class SessionCookie:
 Headers = list[tuple[bytes, bytes]]
 
 
-def mark_private(headers: Headers, *, signed_in: bool) -> None:
-    """Say to caches that the response depends on the cookie (RFC 9111, sections 4.1 and 5.2)."""
+def mark(message: Message, cookie: bytes | None, *, signed_in: bool) -> None:
+    """Put the cookie on the response that begins, and say to caches that it depends on it (RFC 9111, 4.1 and 5.2)."""
+    if message["type"] == "websocket.close":
+        return
+    headers = message["headers"] = list(message.get("headers", ()))
+    if cookie is not None:
+        _set(headers, cookie)
     names = set(map(bytes.lower, dict(headers)))
     if b"vary" not in names or not _listed(headers, b"vary") & {b"cookie", b"*"}:
         headers.append((b"vary", b"Cookie"))
@@ -141,7 +147,7 @@ def mark_private(headers: Headers, *, signed_in: bool) -> None:
         headers.append((b"cache-control", b"private, no-cache"))
 
 
-def set_cookie(headers: Headers, cookie: bytes) -> None:
+def _set(headers: Headers, cookie: bytes) -> None:
     """Add the cookie, and keep the response out of caches unless the application did: a cached cookie is a leak."""
     headers.append((b"set-cookie", cookie))
     # private="field" is not enough: it speaks of that field alone (RFC 9111, section 5.2.2.7).

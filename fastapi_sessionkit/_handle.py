@@ -18,7 +18,7 @@ from fastapi_sessionkit._cookie import LIMIT, SessionCookie
 from fastapi_sessionkit._lifetimes import Lifetimes
 from fastapi_sessionkit._origin import SAFE_METHODS, OriginPolicy
 from fastapi_sessionkit._revalidation import Revalidation
-from fastapi_sessionkit.backends import Loaded, SessionBackend
+from fastapi_sessionkit.backends import Loaded, SessionBackend, View
 from fastapi_sessionkit.errors import Forbidden, NotAuthenticated, SessionKitError, SessionTooLarge, StoreUnavailable
 from fastapi_sessionkit.requirements import Access, Subject
 from fastapi_sessionkit.session import SessionInfo
@@ -141,7 +141,9 @@ class SessionHandle(Generic[M]):
             return self.session
         self._fetching = True
         try:
-            token = self.token
+            if self._token is _UNREAD:
+                self._token = self.services.cookie.read(self.scope)
+            token = self._token
             if token is not None:
                 self._first = loaded = await self.services.backend.load(token)
                 if loaded is not None and self._accept(loaded) and (self._unseen or self.services.revalidation):
@@ -155,9 +157,9 @@ class SessionHandle(Generic[M]):
                 self._waiting = None
         return self.session
 
-    async def subject(self) -> Subject:
-        """Whom to ask requirements of."""
-        return Subject(await self.load(), self.services.access, self._age)
+    def subject(self) -> Subject:
+        """Whom to ask requirements of, once it is loaded."""
+        return Subject(self.session, self.services.access, self._age)
 
     async def info(self) -> SessionInfo | None:
         """The session's clocks; ``None`` when nobody is signed in."""
@@ -170,22 +172,26 @@ class SessionHandle(Generic[M]):
 
     def _accept(self, loaded: Loaded) -> bool:
         """Take the record as this request's session, if it is alive and fits; says whether it is."""
-        lifetimes, record = self.services.lifetimes, loaded.record
+        record, lifetimes, view = loaded.record, self.services.lifetimes, loaded.view
+        if view is None:
+            view = loaded.view = View(lifetimes.ends_at(record), lifetimes.touch_due_at(record))
         now = lifetimes.clock()
-        if not lifetimes.is_alive(record, now):
+        if now >= view.ends_at or self._action is Action.SIGN_IN or self._action is Action.SIGN_OUT:
             return False
-        try:
-            session, shared = self.services.codec.recall(record.data)
-        except ValidationError as error:
-            self._reject(loaded, error)
-            return False
-        if self._action is Action.SIGN_IN or self._action is Action.SIGN_OUT:
-            return False
+        session = view.session
+        if session is None:
+            try:
+                session, shared = self.services.codec.open(record.data)
+            except ValidationError as error:
+                self._reject(loaded, error)
+                return False
+            if shared:
+                view.session = session
+            else:
+                self._handed, self.pending = [(session, record.data)], True
         self.loaded, self.session, self._age = loaded, session, now - record.authenticated_at
-        if not shared:
-            self._handed = [(session, record.data)]
-        self._touch_due = not loaded.superseded and lifetimes.is_touch_due(record, now)
-        self.pending = self.pending or self._touch_due or not shared
+        if now >= view.touch_due_at and not loaded.superseded:
+            self._touch_due = self.pending = True
         return True
 
     async def _complete(self, loaded: Loaded) -> None:

@@ -22,9 +22,9 @@ class Lifetimes:
         now = self.clock()
         return SessionRecord(data, user_id, 1, now, now, now, now + min(idle, self.absolute))
 
-    def is_alive(self, record: SessionRecord, now: float) -> bool:
-        """Whether neither lifetime is over."""
-        return now < record.expires_at and now < record.created_at + self.absolute
+    def ends_at(self, record: SessionRecord) -> float:
+        """When the first of the two lifetimes is over, unless the session is used before."""
+        return min(record.expires_at, record.created_at + self.absolute)
 
     def remaining(self, record: SessionRecord) -> float:
         """Seconds that the session can live at most, however much it is used."""
@@ -40,11 +40,9 @@ class Lifetimes:
         ends = record.created_at + self.absolute
         return replace(record, last_seen_at=ends, expires_at=ends)
 
-    def is_touch_due(self, record: SessionRecord, now: float) -> bool:
-        """Whether the idle clock is older than a tenth of the idle lifetime."""
-        unused, left = now - record.last_seen_at, record.expires_at - record.last_seen_at
-        # The session's own idle lifetime is one of the two, so most of the time there is no need to ask which.
-        return unused * 10 >= min(left, self.idle) and unused * 10 >= self._own_idle(record)
+    def touch_due_at(self, record: SessionRecord) -> float:
+        """When the idle clock is older than a tenth of the idle lifetime."""
+        return record.last_seen_at + self._own_idle(record) / 10
 
     def _own_idle(self, record: SessionRecord) -> float:
         cut_off = record.expires_at > record.created_at + self.absolute - 1  # a second for rounding

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fastapi_sessionkit._cookie import mark_private, set_cookie
+from fastapi_sessionkit._cookie import mark
 from fastapi_sessionkit._handle import SCOPE_KEY, Services, SessionHandle
 from fastapi_sessionkit._lifecycle import Lifecycle
 from fastapi_sessionkit._origin import SAFE_METHODS
@@ -61,19 +61,7 @@ class SessionMiddleware:
             return
         # A copy, so that scope and handle are no cycle: both go with the request, without the garbage collector.
         handle = scope[SCOPE_KEY] = SessionHandle(self.services, dict(scope), self.host, outer)
-
-        async def answer(message: Message) -> None:
-            if not handle.closed:
-                if message["type"] in _STARTS:
-                    handle.closed = True  # before the commit: a change that came while it waits would be lost
-                    if handle.pending:
-                        await _Commit(handle, self._respond, scope, receive, send).prepare(message)
-                    elif handle.asked:
-                        _mark(handle, message, None)
-            elif handle.replaced:
-                raise ResponseReplaced
-            await send(message)
-
+        answer = self._answer(handle, scope, receive, send)
         try:
             await self._serve(handle, scope, receive, answer if scope["type"] == "http" else _closing(answer, scope))
         except Exception:
@@ -83,6 +71,23 @@ class SessionMiddleware:
         finally:
             if outer is not None:
                 scope[SCOPE_KEY] = outer
+
+    def _answer(self, handle: SessionHandle[Any], scope: Scope, receive: Receive, send: Send) -> Send:
+        """The way out of one request: the first message of the response waits for the commit."""
+
+        async def answer(message: Message) -> None:
+            if not handle.closed:
+                if message["type"] in _STARTS:
+                    handle.closed = True  # before the commit: a change that came while it waits would be lost
+                    if handle.pending:
+                        await _Commit(handle, self._respond, scope, receive, send).prepare(message)
+                    elif handle.asked:
+                        mark(message, None, signed_in=handle.session is not None)
+            elif handle.replaced:
+                raise ResponseReplaced
+            await send(message)
+
+        return answer
 
     async def _serve(self, handle: SessionHandle[Any], scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer, unless the origin check or the gate does."""
@@ -133,9 +138,13 @@ class _Commit:
     async def prepare(self, message: Message) -> None:
         """Commit and mark the message, or answer what kept it from being saved and raise."""
         try:
-            _mark(self._handle, message, await self._commit(message))
+            await self._mark(message)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered or raised
             await self._replace(error)
+
+    async def _mark(self, message: Message) -> None:
+        cookie = await self._commit(message)
+        mark(message, cookie, signed_in=self._handle.session is not None)
 
     async def _commit(self, message: Message) -> bytes | None:
         if message["type"] == "websocket.close" and self._handle.needs_cookie:
@@ -157,16 +166,8 @@ class _Commit:
     async def _send_instead(self, message: Message) -> None:
         if message["type"] in _STARTS:
             self._handle.closed = True
-            _mark(self._handle, message, await self._commit(message))
+            await self._mark(message)
         await self._send(message)
-
-
-def _mark(handle: SessionHandle[Any], message: Message, cookie: bytes | None) -> None:
-    if message["type"] != "websocket.close":
-        headers = message["headers"] = list(message.get("headers", ()))
-        if cookie is not None:
-            set_cookie(headers, cookie)
-        mark_private(headers, signed_in=handle.session is not None)
 
 
 def _found(handle: SessionHandle[Any] | None, kit: object) -> SessionHandle[Any] | None:

@@ -9,9 +9,9 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 from weakref import WeakValueDictionary
 
 import anyio
@@ -31,6 +31,7 @@ CLOCK_SKEW = 10.0
 """Seconds that the clocks of two servers may differ."""
 
 _REMEMBERED = 1_024  # tokens, each at most a cookie long
+_MEMORABLE = 8_192  # bytes of a record: with the number of tokens this bounds the memory
 _NOWHERE = "0" * 64
 _ATTEMPTS = 100
 _HOPS = 64  # rotations within one grace
@@ -38,19 +39,36 @@ _LATE = 600.0
 """Seconds for which a slow request that loaded a session before it was rotated still finds where it moved to."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class View:
+    """What the kit found a record to be.
+
+    Attributes:
+        ends_at: Unix seconds, unless it is used before.
+        touch_due_at: Unix seconds.
+        session: what requests share; ``None`` as long as each has to read one of its own.
+    """
+
+    ends_at: float
+    touch_due_at: float
+    session: Any = None
+
+
+@dataclass(slots=True)
 class Loaded:
-    """What a token led to.
+    """What a token led to. A backend that gives the same one again for the same record spares the kit some work.
 
     Attributes:
         record: the live record.
         key: where the backend keeps it; empty where the token is the record.
         superseded: the token was rotated away and is in its grace: its bearer is served, and gets no cookie.
+        view: the kit's own.
     """
 
     record: SessionRecord
     key: str = ""
     superseded: bool = False
+    view: View | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +205,7 @@ class StoreBackend:
         self._signer = context.signer("id")
         self._most = context.max_sessions_per_user
         self._turns: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
-        self._key_of = lru_cache(maxsize=_REMEMBERED)(self._verified_key)
+        self._place_of = lru_cache(maxsize=_REMEMBERED)(self._verified)
         if getattr(self.store, "clock", context) is None:
             self.store.clock = context.clock  # type: ignore[attr-defined]
 
@@ -197,12 +215,15 @@ class StoreBackend:
 
     async def load(self, token: bytes) -> Loaded | None:
         """The record behind a signed id; behind a rotated one, what it moved to."""
-        key = self._key(token)
-        record = None if key is None else await self._ask(self.store.get(key))
-        if key is None or record is None:
+        try:
+            place = self._place_of(token)
+        except BadSignature:
+            return None
+        record = await self._ask(self.store.get(place.key))
+        if record is None:
             return None
         if record.successor is None:
-            return Loaded(record, key)
+            return place.found_again(record)
         found = await self._find(record.successor) if self._clock() < _honoured_until(record) else None
         return None if found is None else replace(found, superseded=True)
 
@@ -352,14 +373,8 @@ class StoreBackend:
         pointer = replace(record, data=data, version=version, expires_at=expires_at, successor=successor)
         return await self._ask(self.store.replace(found.key, pointer, version=record.version))
 
-    def _key(self, token: bytes) -> str | None:
-        try:
-            return self._key_of(token)
-        except BadSignature:
-            return None
-
-    def _verified_key(self, token: bytes) -> str:
-        return _hashed(self._signer.unsign(token).decode())
+    def _verified(self, token: bytes) -> "_Place":
+        return _Place(_hashed(self._signer.unsign(token).decode()))
 
     async def _ask(self, answer: Awaitable[T]) -> T:
         try:
@@ -371,6 +386,24 @@ class StoreBackend:
             text = str(error) if isinstance(error, OSError) else ""  # a bare TimeoutError has none either
             logger.error("Session store failed: %s", text or type(error).__name__)  # noqa: TRY400
             raise StoreUnavailable from error
+
+
+class _Place:
+    """Where an authentic token leads, and what was there the last time."""
+
+    __slots__ = ("_found", "key")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self._found: Loaded | None = None
+
+    def found_again(self, record: SessionRecord) -> Loaded:
+        """The same as the last time, if the record still is."""
+        found = self._found
+        if found is None or (found.record is not record and found.record != record):
+            found = Loaded(record, self.key)
+            self._found = found if len(record.data) <= _MEMORABLE else None
+        return found
 
 
 def _honoured_until(pointer: SessionRecord) -> float:

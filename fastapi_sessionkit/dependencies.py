@@ -73,11 +73,13 @@ class Required(_Asks[M]):
             NotAuthenticated: 401, nobody is signed in.
             Forbidden: 403, somebody is and does not fulfil the requirement.
         """
-        subject = await handle_of(connection.scope, self._name, self.kit).subject()
-        if self.requirement.is_met(subject) or await self.requirement.refusal(subject) is None:
-            session: M = subject.session
-            return session
-        if subject.session is None:
+        handle = handle_of(connection.scope, self._name, self.kit)
+        session: Any = await handle.load()
+        requirement = self.requirement
+        if requirement.is_met(session, handle.services.access) or await requirement.refusal(handle.subject()) is None:
+            fulfilling: M = session
+            return fulfilling
+        if session is None:
             raise NotAuthenticated
         raise Forbidden(f"Requires {self.requirement}")
 
@@ -89,8 +91,9 @@ class Asked(_Asks[bool]):
 
     async def __call__(self, connection: HTTPConnection) -> bool:
         """Whether it does; ``False`` when nobody is signed in."""
-        subject = await handle_of(connection.scope, self._name, self.kit).subject()
-        return self.requirement.is_met(subject) or await self.requirement.refusal(subject) is None
+        handle = handle_of(connection.scope, self._name, self.kit)
+        session, access = await handle.load(), handle.services.access
+        return self.requirement.is_met(session, access) or await self.requirement.refusal(handle.subject()) is None
 
 
 def require(requirement: Requirement) -> Required[Any]:

@@ -168,7 +168,7 @@ class RouterGuard:
         if requirement is None:
             return selection.granted
         if check is None or rule is None:
-            reason = None if requirement.is_met(subject) else await requirement.refusal(subject)
+            reason = await requirement.refusal(subject)
         else:
             reason = await _checked(check, rule, subject)
         somebody = subject.session is not None
@@ -190,12 +190,13 @@ class RouterGuard:
         selection = self.select(method, path)
         if root and _UNCLEAR.search(scope["path"]):
             selection = _AMBIGUOUS
+        decision = selection.granted
         if selection.requirement is not None:
-            decision = await self.judge(selection, await handle.subject())
+            session, access = await handle.load(), handle.services.access
+            if access.check is not None or not selection.requirement.is_met(session, access):
+                decision = await self.judge(selection, handle.subject())
             if not decision.allowed and is_preflight(scope) and answers_preflight(scope["app"], scope):
                 decision = _PREFLIGHT.granted
-        else:
-            decision = selection.granted
         if self.debug:
             _log(decision, method, path, await handle.load() if decision.signed_in else None)
         if not decision.allowed:

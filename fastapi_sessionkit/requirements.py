@@ -76,14 +76,6 @@ async def _ask(hook: Callable[[Any], Names | Awaitable[Names]] | None, session: 
         return ()
 
 
-def _plain_names(session: Any, attribute: str) -> Names:
-    try:
-        names = getattr(session, attribute, ())
-    except Exception:  # noqa: BLE001 - refusal() asks again, and logs
-        return ()
-    return names if isinstance(names, (frozenset, tuple)) else ()
-
-
 def _collection(names: Any) -> frozenset[str]:
     if isinstance(names, str | bytes):  # "admin" in "administrator" is true
         msg = f"a collection of names is needed, not one {type(names).__name__}: return [name]"
@@ -99,16 +91,21 @@ class Requirement:
 
     __slots__ = ()
 
-    reads: ClassVar[str | None] = None
-    """The attribute of the session that this reads, unless an ``Access`` hook reads it."""
+    reads: ClassVar[str] = ""
+    """The attribute of the session that this reads, if any."""
+    hook: ClassVar[str] = ""
+    """The ``Access`` hook that is asked instead, where the kit has one."""
 
     @property
     def name(self) -> str:
         """For example ``role:admin | permission:reports:write``."""
         raise NotImplementedError
 
-    def is_met(self, subject: Subject) -> bool:  # noqa: ARG002
-        """Whether the subject plainly fulfils this: the quick way, before ``refusal``, for what needs no waiting."""
+    def is_met(self, session: Any, access: Access) -> bool:  # noqa: ARG002
+        """Whether the session plainly fulfils this, never ``None``: the quick way, for what needs no waiting.
+
+        When it does not, ``refusal`` has the last word.
+        """
         return False
 
     async def refusal(self, subject: Subject) -> str | None:
@@ -139,51 +136,48 @@ class _SignedIn(Requirement):
     def name(self) -> str:
         return "signed_in"
 
-    def is_met(self, subject: Subject) -> bool:
-        return subject.session is not None
+    def is_met(self, session: Any, access: Access) -> bool:  # noqa: ARG002
+        return session is not None
 
     async def refusal(self, subject: Subject) -> str | None:
         return NOBODY if subject.session is None else None
 
 
 @dataclass(frozen=True, slots=True)
-class _Role(Requirement):
-    reads = "all_roles"
-    role: str
+class _Has(Requirement):
+    """A name is among those that an attribute of the session gives, or the ``Access`` hook instead of it."""
+
+    kind: ClassVar[str]
+    wanted: str
 
     @property
     def name(self) -> str:
-        return f"role:{self.role}"
+        return f"{self.kind}:{self.wanted}"
 
-    def is_met(self, subject: Subject) -> bool:
-        if subject.access.get_roles is not None:
+    def is_met(self, session: Any, access: Access) -> bool:
+        if getattr(access, self.hook) is not None:
             return False
-        return self.role in _plain_names(subject.session, "all_roles")
+        try:
+            names = getattr(session, self.reads, ())
+        except Exception:  # noqa: BLE001 - refusal() asks again, and logs
+            return False
+        return isinstance(names, (frozenset, tuple)) and self.wanted in names
 
     async def refusal(self, subject: Subject) -> str | None:
         if subject.session is None:
             return NOBODY
-        return None if self.role in await subject.roles() else f"{self.name} is missing"
+        names = await _ask(getattr(subject.access, self.hook), subject.session, self.reads)
+        return None if self.wanted in names else f"{self.name} is missing"
 
 
-@dataclass(frozen=True, slots=True)
-class _Permission(Requirement):
-    reads = "permissions"
-    permission: str
+class _Role(_Has):
+    __slots__ = ()
+    kind, reads, hook = "role", "all_roles", "get_roles"
 
-    @property
-    def name(self) -> str:
-        return f"permission:{self.permission}"
 
-    def is_met(self, subject: Subject) -> bool:
-        if subject.access.get_permissions is not None:
-            return False
-        return self.permission in _plain_names(subject.session, "permissions")
-
-    async def refusal(self, subject: Subject) -> str | None:
-        if subject.session is None:
-            return NOBODY
-        return None if self.permission in await subject.permissions() else f"{self.name} is missing"
+class _Permission(_Has):
+    __slots__ = ()
+    kind, reads, hook = "permission", "permissions", "get_permissions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +230,8 @@ class _AllOf(_Combined):
     def name(self) -> str:
         return " & ".join(f"({part})" if isinstance(part, _AnyOf) else part.name for part in self.parts)
 
-    def is_met(self, subject: Subject) -> bool:
-        return all(part.is_met(subject) for part in self.parts)
+    def is_met(self, session: Any, access: Access) -> bool:
+        return all(part.is_met(session, access) for part in self.parts)
 
     async def refusal(self, subject: Subject) -> str | None:
         for part in self.parts:
@@ -259,8 +253,8 @@ class _AnyOf(_Combined):
     def name(self) -> str:
         return " | ".join(part.name for part in self.parts)
 
-    def is_met(self, subject: Subject) -> bool:
-        return any(part.is_met(subject) for part in self.parts)
+    def is_met(self, session: Any, access: Access) -> bool:
+        return any(part.is_met(session, access) for part in self.parts)
 
     async def refusal(self, subject: Subject) -> str | None:
         reasons = []
@@ -339,15 +333,13 @@ def custom(fn: Check, name: str | None = None) -> Requirement:
 
 def check_readable(requirement: Requirement, model: type, access: Access) -> Requirement:
     """The requirement, or ``ConfigurationError`` when it asks for what neither the model nor a hook can tell."""
-    hooks = {"all_roles": access.get_roles, "permissions": access.get_permissions}
     for leaf in requirement.leaves():
-        if leaf.reads is None or hooks[leaf.reads] is not None:
+        if not leaf.reads or getattr(access, leaf.hook) is not None:
             continue
         if not hasattr(model, leaf.reads) and leaf.reads not in getattr(model, "model_fields", ()):
-            hook = {"all_roles": "get_roles", "permissions": "get_permissions"}[leaf.reads]
             msg = (
                 f"{leaf.name} can't be asked of a {model.__name__}, which has no {leaf.reads}: subclass Session, or say "
-                f"how to read it with SessionKit(access=Access({hook}=lambda session: ...))"
+                f"how to read it with SessionKit(access=Access({leaf.hook}=lambda session: ...))"
             )
             raise ConfigurationError(msg)
     return requirement

@@ -130,7 +130,7 @@ class SessionManager(Generic[M]):
         return [(loaded, session) for loaded in live for session in self._fitting(loaded.record)]
 
     def _lives(self, record: SessionRecord) -> bool:
-        return self._services.lifetimes.is_alive(record, self._services.lifetimes.clock())
+        return self._services.lifetimes.clock() < self._services.lifetimes.ends_at(record)
 
     def _fitting(self, record: SessionRecord) -> Iterator[M]:
         try:
