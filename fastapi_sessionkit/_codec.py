@@ -1,7 +1,7 @@
 """From the application's model to the bytes of a record and back, and what changed between the two."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -37,7 +37,8 @@ class SessionCodec(Generic[M]):
         Raises:
             pydantic.ValidationError: when the data does not fit the model.
         """
-        return self.model.model_validate_json(data, by_alias=False, by_name=True)
+        loaded: M = self.model.__pydantic_validator__.validate_json(data, by_alias=False, by_name=True)
+        return loaded
 
     def check_readable(self, session: M, data: bytes) -> None:
         """Refuse to save what would not be read back.
@@ -156,7 +157,7 @@ def _fields(session: BaseModel) -> dict[str, Any]:
 
 
 def _is_immutable(value: object) -> bool:
-    parts: Iterable[object]
+    parts: Collection[object]
     if isinstance(value, (tuple, frozenset)):
         parts = value
     elif isinstance(value, BaseModel):
@@ -165,6 +166,8 @@ def _is_immutable(value: object) -> bool:
         parts = (*value.__dict__.values(), *(value.__pydantic_extra__ or {}).values())
     else:
         return isinstance(value, Enum)
+    if _ATOMS.issuperset(map(type, parts)):
+        return True
     return all(_is_immutable(part) for part in parts if type(part) not in _ATOMS)
 
 

@@ -95,7 +95,7 @@ class SessionCookie:
             if name == b"cookie":
                 before, start, after = header.partition(self._start)
                 if start:
-                    if found is not None or self._start in after or (before and before[-2:] != b"; "):
+                    if found is not None or after.find(self._start) >= 0 or (before and before[-2:] != b"; "):
                         return self._read_carefully(scope)
                     found = after.partition(b";")[0].strip(b" \t")
         return found if found and len(found) <= LIMIT else None

@@ -18,7 +18,7 @@ from fastapi_sessionkit._cookie import LIMIT, SessionCookie
 from fastapi_sessionkit._lifetimes import Lifetimes
 from fastapi_sessionkit._origin import SAFE_METHODS, OriginPolicy
 from fastapi_sessionkit._revalidation import Revalidation
-from fastapi_sessionkit.backends import Loaded, SessionBackend, View
+from fastapi_sessionkit.backends import Loaded, SessionBackend
 from fastapi_sessionkit.errors import Forbidden, NotAuthenticated, SessionKitError, SessionTooLarge, StoreUnavailable
 from fastapi_sessionkit.requirements import Access, Subject
 from fastapi_sessionkit.session import SessionInfo
@@ -65,7 +65,6 @@ class SessionHandle(Generic[M]):
 
     __slots__ = (
         "_action",
-        "_age",
         "_answered",
         "_fetched",
         "_fetching",
@@ -105,7 +104,6 @@ class SessionHandle(Generic[M]):
         self._handed: list[tuple[M, bytes]] = []
         self._steps: list[Step] = []  # what to do to the record's data, in order
         self._unseen: list[Step] = []  # the same, while the session is not loaded
-        self._age = 0.0  # seconds since the sign-in: one that this very request made is as fresh as can be
         self._touch_due = False
         self._answered = False  # whether the revalidate hook changed something that is not saved yet
         self._first: Loaded | None = None
@@ -134,21 +132,22 @@ class SessionHandle(Generic[M]):
             StoreUnavailable: the store can't say.
         """
         self.asked = True
-        while self._fetching:  # an event made for those who wait costs nothing when nobody does; a lock would
-            self._waiting = self._waiting or anyio.Event()
-            await self._waiting.wait()
         if self._fetched:
             return self.session
+        if self._fetching:
+            return await self._load_after_others()
         self._fetching = True
         try:
             if self._token is _UNREAD:
                 self._token = self.services.cookie.read(self.scope)
-            token = self._token
-            if token is not None:
-                self._first = loaded = await self.services.backend.load(token)
-                if loaded is not None and self._accept(loaded) and (self._unseen or self.services.revalidation):
-                    self.pending = True
-                    await self._complete(loaded)
+            if self._token is not None:
+                self._first = loaded = await self.services.backend.load(self._token)
+                if loaded is not None and not self._fetched:  # signed in or out while it was loading: that stands
+                    view = loaded.view
+                    if view is not None and self.services.lifetimes.clock() < view.quiet_until and not self._unseen:
+                        self.loaded, self.session = loaded, view.session
+                    elif self._accept(loaded):
+                        await self._complete(loaded)
             self._fetched = True
         finally:
             self._fetching = False
@@ -157,9 +156,16 @@ class SessionHandle(Generic[M]):
                 self._waiting = None
         return self.session
 
+    async def _load_after_others(self) -> M | None:
+        self._waiting = self._waiting or anyio.Event()  # made only for those who wait; a lock would be for everybody
+        await self._waiting.wait()
+        return await self.load()
+
     def subject(self) -> Subject:
         """Whom to ask requirements of, once it is loaded."""
-        return Subject(self.session, self.services.access, self._age)
+        # A sign-in that this very request made is as fresh as can be.
+        age = 0.0 if self.loaded is None else self.services.lifetimes.clock() - self.loaded.record.authenticated_at
+        return Subject(self.session, self.services.access, age)
 
     async def info(self) -> SessionInfo | None:
         """The session's clocks; ``None`` when nobody is signed in."""
@@ -172,32 +178,36 @@ class SessionHandle(Generic[M]):
 
     def _accept(self, loaded: Loaded) -> bool:
         """Take the record as this request's session, if it is alive and fits; says whether it is."""
-        record, lifetimes, view = loaded.record, self.services.lifetimes, loaded.view
+        record, services, view = loaded.record, self.services, loaded.view
         if view is None:
-            view = loaded.view = View(lifetimes.ends_at(record), lifetimes.touch_due_at(record))
-        now = lifetimes.clock()
-        if now >= view.ends_at or self._action is Action.SIGN_IN or self._action is Action.SIGN_OUT:
+            view = loaded.view = services.lifetimes.view(record)
+        now = services.lifetimes.clock()
+        if now >= view.ends_at:
             return False
         session = view.session
         if session is None:
             try:
-                session, shared = self.services.codec.open(record.data)
+                session, shared = services.codec.open(record.data)
             except ValidationError as error:
                 self._reject(loaded, error)
                 return False
             if shared:
                 view.session = session
+                if services.revalidation is None:
+                    view.quiet_until = min(view.ends_at, view.touch_due_at)
             else:
                 self._handed, self.pending = [(session, record.data)], True
-        self.loaded, self.session, self._age = loaded, session, now - record.authenticated_at
+        self.loaded, self.session = loaded, session
         if now >= view.touch_due_at and not loaded.superseded:
             self._touch_due = self.pending = True
         return True
 
     async def _complete(self, loaded: Loaded) -> None:
         if self.services.revalidation is not None and self.session is not None:
+            self.pending = True
             await self._revalidate(self.services.revalidation, loaded, self.session)
         unseen, self._unseen = self._unseen, []
+        self.pending = self.pending or bool(unseen)
         for step in unseen:
             if self.session is not None:
                 self._apply(self.session, step)
@@ -286,7 +296,7 @@ class SessionHandle(Generic[M]):
     def _start_over(self, action: Action, session: M | None) -> None:
         self._action, self.session, self._fetched = action, session, True
         self.loaded, self._handed, self._steps, self._unseen = None, [], [], []
-        self._age, self._touch_due = 0.0, False
+        self._touch_due = False
 
     def _apply(self, session: M, step: Step) -> None:
         codec = self.services.codec
@@ -316,8 +326,7 @@ class SessionHandle(Generic[M]):
             raise SessionKitError(msg)
 
     def _require_room(self, record: SessionRecord) -> None:
-        # The times in a token grow with use: what is kept today must still fit on the session's last day.
-        overflow = self.services.backend.overflow(self.services.lifetimes.at_its_end(record))
+        overflow = self.services.backend.overflow(record)
         if overflow > 0:
             raise SessionTooLarge(LIMIT + overflow, LIMIT, self.services.codec.sizes(record.data))
 

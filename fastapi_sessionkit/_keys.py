@@ -1,20 +1,21 @@
 """The secrets of a kit, as its backend uses them: keys for a purpose, ids, and the sealing of records into tokens."""
 
-import base64
+import binascii
 import hashlib
 import hmac
 import os
 import secrets
+import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
 
-from itsdangerous import BadData, Signer
-from itsdangerous.encoding import base64_decode, base64_encode
-from itsdangerous.signer import SigningAlgorithm
+from itsdangerous import BadData, BadSignature, Signer, want_bytes
 
 from fastapi_sessionkit.errors import ConfigurationError
 from fastapi_sessionkit.stores.base import SessionRecord
+
+_HEAD = struct.Struct(">4dI")
+_URL_SAFE, _STANDARD = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +46,38 @@ class BackendContext:
         return _Signer(newest_last, f"{self.salt}.{purpose}")
 
 
-class _HMACSHA256(SigningAlgorithm):
-    """The algorithm of itsdangerous, except that it takes in each key once: that is half of the work."""
-
-    def __init__(self) -> None:
-        self._keyed = cache(lambda key: hmac.new(key, digestmod=hashlib.sha256))
-
-    def get_signature(self, key: bytes, value: bytes) -> bytes:
-        mac = self._keyed(key).copy()
-        mac.update(value)
-        return mac.digest()
-
-
 class _Signer(Signer):
-    """The signer of itsdangerous, except that it derives its keys once and not anew for every signature."""
+    """The signer of itsdangerous, except that it takes in its keys once, and not anew for every signature."""
 
     def __init__(self, secret_keys: Iterable[str], salt: str) -> None:
-        super().__init__(
-            secret_keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256, algorithm=_HMACSHA256()
-        )
-        self._derived = cache(super().derive_key)
+        super().__init__(secret_keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
+        keys = map(self.derive_key, reversed(self.secret_keys))
+        self._keyed = [hmac.new(key, digestmod=hashlib.sha256) for key in keys]
 
-    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
-        return self._derived(secret_key)
+    def get_signature(self, value: str | bytes) -> bytes:
+        return _signature(self._keyed[0], want_bytes(value))
+
+    def unsign(self, signed_value: str | bytes) -> bytes:
+        """What was signed. The signature is compared as text, so that a token has one spelling only."""
+        value, _, signature = want_bytes(signed_value).rpartition(self.sep)
+        if any(hmac.compare_digest(_signature(keyed, value), signature) for keyed in self._keyed):
+            return value
+        msg = "The signature does not match"
+        raise BadSignature(msg)
+
+
+def _signature(keyed: hmac.HMAC, value: bytes) -> bytes:
+    mac = keyed.copy()
+    mac.update(value)
+    return _encoded(mac.digest())
+
+
+def _encoded(data: bytes) -> bytes:
+    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE).rstrip(b"=")
+
+
+def _decoded(text: bytes) -> bytes:
+    return binascii.a2b_base64(text.translate(_STANDARD) + b"==")
 
 
 def new_session_id() -> str:
@@ -76,25 +86,15 @@ def new_session_id() -> str:
 
 
 def packed(record: SessionRecord) -> bytes:
-    """Times in milliseconds, the later three counted from the first, then the data."""
-    start = round(record.created_at * 1_000)
-    later = (record.authenticated_at, record.last_seen_at, record.expires_at)
-    times = ",".join(str(round(time * 1_000) - start) for time in later)
-    return f"{start},{times},{record.version}|".encode() + record.data
+    """The times, the version, then the data."""
+    times = record.created_at, record.authenticated_at, record.last_seen_at, record.expires_at
+    return _HEAD.pack(*times, record.version) + record.data
 
 
 def unpacked(payload: bytes) -> SessionRecord:
-    head, _, data = payload.partition(b"|")
-    start, authenticated, seen, expires, version = map(int, head.split(b","))
-    return SessionRecord(
-        data=data,
-        user_id=None,
-        version=version,
-        created_at=start / 1_000,
-        authenticated_at=(start + authenticated) / 1_000,
-        last_seen_at=(start + seen) / 1_000,
-        expires_at=(start + expires) / 1_000,
-    )
+    """The record again; raises ``struct.error`` for what is too short to be one."""
+    created_at, authenticated_at, last_seen_at, expires_at, version = _HEAD.unpack_from(payload)
+    return SessionRecord(payload[_HEAD.size :], None, version, created_at, authenticated_at, last_seen_at, expires_at)
 
 
 Seal = Callable[[bytes], str]
@@ -104,8 +104,8 @@ Unseal = Callable[[bytes], bytes]
 def signing(context: BackendContext) -> tuple[Seal, Unseal]:
     signer = context.signer("session")
     return (
-        lambda payload: signer.sign(base64_encode(payload)).decode(),
-        lambda token: base64_decode(signer.unsign(token)),
+        lambda payload: signer.sign(_encoded(payload)).decode(),
+        lambda token: _decoded(signer.unsign(token)),
     )
 
 
@@ -122,10 +122,10 @@ def encryption(context: BackendContext) -> tuple[Seal, Unseal]:
 
     def seal(payload: bytes) -> str:
         nonce = os.urandom(12)
-        return base64.urlsafe_b64encode(nonce + ciphers[0].encrypt(nonce, payload, salt)).rstrip(b"=").decode()
+        return _encoded(nonce + ciphers[0].encrypt(nonce, payload, salt)).decode()
 
     def unseal(token: bytes) -> bytes:
-        sealed = base64_decode(token)
+        sealed = _decoded(token)
         for cipher in ciphers:
             try:
                 return cipher.decrypt(sealed[:12], sealed[12:], salt)

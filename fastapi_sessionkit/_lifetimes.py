@@ -1,9 +1,27 @@
 """How long a session lives: idle and absolute (OWASP Session Management Cheat Sheet, "Session Expiration")."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from fastapi_sessionkit.stores.base import SessionRecord
+
+
+@dataclass(slots=True)
+class View:
+    """What the kit found a record to be; times in Unix seconds.
+
+    Attributes:
+        ends_at: when the first of the two lifetimes is over, unless it is used before.
+        touch_due_at: when the idle clock is older than a tenth of the idle lifetime.
+        session: what requests share; ``None`` as long as each has to read one of its own.
+        quiet_until: until when the session is just that, and nothing has to be looked at or done.
+    """
+
+    ends_at: float
+    touch_due_at: float
+    session: Any = None
+    quiet_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +53,9 @@ class Lifetimes:
         ends = record.created_at + self.absolute
         return max(record.expires_at, min(now + self._own_idle(record), ends))
 
-    def at_its_end(self, record: SessionRecord) -> SessionRecord:
-        """The record as it is after its last use."""
-        ends = record.created_at + self.absolute
-        return replace(record, last_seen_at=ends, expires_at=ends)
-
-    def touch_due_at(self, record: SessionRecord) -> float:
-        """When the idle clock is older than a tenth of the idle lifetime."""
-        return record.last_seen_at + self._own_idle(record) / 10
+    def view(self, record: SessionRecord) -> View:
+        """When a record ends, and when it is to be touched before."""
+        return View(self.ends_at(record), record.last_seen_at + self._own_idle(record) / 10)
 
     def _own_idle(self, record: SessionRecord) -> float:
         cut_off = record.expires_at > record.created_at + self.absolute - 1  # a second for rounding

@@ -1,7 +1,8 @@
 """The pure ASGI layer: attach the handle, gate, and commit once, just before the response's first byte."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, NoReturn
 
 from fastapi import HTTPException
@@ -61,7 +62,7 @@ class SessionMiddleware:
             return
         # A copy, so that scope and handle are no cycle: both go with the request, without the garbage collector.
         handle = scope[SCOPE_KEY] = SessionHandle(self.services, dict(scope), self.host, outer)
-        answer = self._answer(handle, scope, receive, send)
+        answer = partial(self._answer, handle, scope, receive, send)
         try:
             await self._serve(handle, scope, receive, answer if scope["type"] == "http" else _closing(answer, scope))
         except Exception:
@@ -72,22 +73,19 @@ class SessionMiddleware:
             if outer is not None:
                 scope[SCOPE_KEY] = outer
 
-    def _answer(self, handle: SessionHandle[Any], scope: Scope, receive: Receive, send: Send) -> Send:
+    def _answer(
+        self, handle: SessionHandle[Any], scope: Scope, receive: Receive, send: Send, message: Message
+    ) -> Awaitable[None]:
         """The way out of one request: the first message of the response waits for the commit."""
-
-        async def answer(message: Message) -> None:
-            if not handle.closed:
-                if message["type"] in _STARTS:
-                    handle.closed = True  # before the commit: a change that came while it waits would be lost
-                    if handle.pending:
-                        await _Commit(handle, self._respond, scope, receive, send).prepare(message)
-                    elif handle.asked:
-                        mark(message, None, signed_in=handle.session is not None)
-            elif handle.replaced:
-                raise ResponseReplaced
-            await send(message)
-
-        return answer
+        if not handle.closed and message["type"] in _STARTS:
+            handle.closed = True  # before the commit: a change that came while it waits would be lost
+            if handle.pending:
+                return _Commit(handle, self._respond, scope, receive, send).answer(message)
+            if handle.asked:
+                mark(message, None, signed_in=handle.session is not None)
+        elif handle.replaced:
+            raise ResponseReplaced
+        return send(message)
 
     async def _serve(self, handle: SessionHandle[Any], scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer, unless the origin check or the gate does."""
@@ -135,12 +133,13 @@ class _Commit:
         self._respond = respond
         self._scope, self._receive, self._send = scope, receive, send
 
-    async def prepare(self, message: Message) -> None:
-        """Commit and mark the message, or answer what kept it from being saved and raise."""
+    async def answer(self, message: Message) -> None:
+        """Commit and send the message, or answer what kept it from being saved and raise."""
         try:
             await self._mark(message)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered or raised
             await self._replace(error)
+        await self._send(message)
 
     async def _mark(self, message: Message) -> None:
         cookie = await self._commit(message)

@@ -7,17 +7,19 @@ its token is a signed random id. Both meet ``SessionBackend``.
 import hashlib
 import json
 import logging
+import struct
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 from weakref import WeakValueDictionary
 
 import anyio
 from itsdangerous import BadData, BadSignature
 
 from fastapi_sessionkit._keys import BackendContext, encryption, packed, signing, unpacked
+from fastapi_sessionkit._lifetimes import View
 from fastapi_sessionkit.errors import ConfigurationError, StoreUnavailable
 from fastapi_sessionkit.stores.base import SessionRecord, SessionStore
 
@@ -37,21 +39,6 @@ _ATTEMPTS = 100
 _HOPS = 64  # rotations within one grace
 _LATE = 600.0
 """Seconds for which a slow request that loaded a session before it was rotated still finds where it moved to."""
-
-
-@dataclass(slots=True)
-class View:
-    """What the kit found a record to be.
-
-    Attributes:
-        ends_at: Unix seconds, unless it is used before.
-        touch_due_at: Unix seconds.
-        session: what requests share; ``None`` as long as each has to read one of its own.
-    """
-
-    ends_at: float
-    touch_due_at: float
-    session: Any = None
 
 
 @dataclass(slots=True)
@@ -155,7 +142,7 @@ class CookieBackend:
         """The record in the token, when it is authentic and alive."""
         try:
             loaded = self._unseal(token)
-        except (BadData, ValueError):
+        except (BadData, ValueError, struct.error):
             return None
         now, record = self._clock(), loaded.record
         return loaded if now < record.expires_at and record.last_seen_at <= now + CLOCK_SKEW else None

@@ -187,7 +187,8 @@ class RouterGuard:
         """
         root = scope.get("root_path")
         path, method = route_path(scope) if root else scope["path"], scope.get("method", "GET")
-        selection = self.select(method, path)
+        short = len(path) + len(method) <= _REMEMBERED_LENGTH
+        selection = self._remembered(method, path) if short else self._select(method, path)
         if root and _UNCLEAR.search(scope["path"]):
             selection = _AMBIGUOUS
         decision = selection.granted
@@ -195,8 +196,10 @@ class RouterGuard:
             session, access = await handle.load(), handle.services.access
             if access.check is not None or not selection.requirement.is_met(session, access):
                 decision = await self.judge(selection, handle.subject())
-            if not decision.allowed and is_preflight(scope) and answers_preflight(scope["app"], scope):
-                decision = _PREFLIGHT.granted
+                if not decision.allowed and is_preflight(scope) and answers_preflight(scope["app"], scope):
+                    decision = _PREFLIGHT.granted
+            elif not self.debug:
+                return
         if self.debug:
             _log(decision, method, path, await handle.load() if decision.signed_in else None)
         if not decision.allowed:

@@ -14,7 +14,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def _plain(text: str) -> str:
-    if _CONTROL.search(text):
+    if not text.isprintable() and _CONTROL.search(text):
         msg = "must not contain control characters"
         raise ValueError(msg)
     return text
@@ -24,18 +24,18 @@ def _not_blank(text: str) -> str:
     if not text.strip():
         msg = "must not be blank"
         raise ValueError(msg)
-    return text
+    return _plain(text)
 
 
 def _address(text: str) -> str:
     if "@" not in text:
         msg = "must contain an @"
         raise ValueError(msg)
-    return text
+    return _plain(text)
 
 
-UserId = Annotated[str, StringConstraints(max_length=255), AfterValidator(_not_blank), AfterValidator(_plain)]
-Email = Annotated[str, StringConstraints(max_length=320), AfterValidator(_address), AfterValidator(_plain)]
+UserId = Annotated[str, StringConstraints(max_length=255), AfterValidator(_not_blank)]
+Email = Annotated[str, StringConstraints(max_length=320), AfterValidator(_address)]
 Role = Annotated[str, StringConstraints(max_length=100), AfterValidator(_plain)]
 Permission = Annotated[str, StringConstraints(max_length=200)]
 
