@@ -1,7 +1,7 @@
 """From the application's model to the bytes of a record and back, and what changed between the two."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -21,7 +21,6 @@ class SessionCodec(Generic[M]):
 
     def __init__(self, model: type[M]) -> None:
         self.model = model
-        self._shareable = _is_fixed(model)
 
     def dump(self, session: M) -> bytes:
         """The session as a JSON object.
@@ -66,7 +65,7 @@ class SessionCodec(Generic[M]):
             pydantic.ValidationError: when the data does not fit the model.
         """
         session = self.load(data)
-        shared = self._shareable and _is_immutable(session)
+        shared = _is_immutable(session)
         if shared and session.__pydantic_extra__ is not None:
             object.__setattr__(session, "__pydantic_extra__", _FrozenExtra(session.__pydantic_extra__))
         return session, shared
@@ -156,19 +155,19 @@ def _fields(session: BaseModel) -> dict[str, Any]:
     return {**declared, **(session.__pydantic_extra__ or {})}
 
 
-def _is_immutable(value: object) -> bool:
-    parts: Collection[object]
-    if isinstance(value, (tuple, frozenset)):
-        parts = value
-    elif isinstance(value, BaseModel):
-        if not _is_fixed(type(value)):
+def _is_immutable(model: BaseModel) -> bool:
+    """Whether nothing in it can change, at any depth."""
+    if not _is_fixed(type(model)):
+        return False
+    parts = [*model.__dict__.values(), *(model.__pydantic_extra__ or {}).values()]
+    for part in parts:  # it grows by the parts of what is looked at
+        if type(part) in _ATOMS:
+            continue
+        if isinstance(part, (tuple, frozenset)):
+            parts.extend(part)
+        elif not (_is_immutable(part) if isinstance(part, BaseModel) else isinstance(part, Enum)):
             return False
-        parts = (*value.__dict__.values(), *(value.__pydantic_extra__ or {}).values())
-    else:
-        return isinstance(value, Enum)
-    if _ATOMS.issuperset(map(type, parts)):
-        return True
-    return all(_is_immutable(part) for part in parts if type(part) not in _ATOMS)
+    return True
 
 
 @lru_cache(256)

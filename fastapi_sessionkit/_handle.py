@@ -177,7 +177,7 @@ class SessionHandle(Generic[M]):
         return SessionInfo.of(self.services.lifetimes.begun(b"", user_id_of(session), self._ttl))
 
     def _accept(self, loaded: Loaded) -> bool:
-        """Take the record as this request's session, if it is alive and fits; says whether it is."""
+        """Take the record as this request's session, if it is alive and fits; says whether that asks for more."""
         record, services, view = loaded.record, self.services, loaded.view
         if view is None:
             view = loaded.view = services.lifetimes.view(record)
@@ -200,14 +200,13 @@ class SessionHandle(Generic[M]):
         self.loaded, self.session = loaded, session
         if now >= view.touch_due_at and not loaded.superseded:
             self._touch_due = self.pending = True
-        return True
+        return bool(self._unseen) or services.revalidation is not None
 
     async def _complete(self, loaded: Loaded) -> None:
+        self.pending = True
         if self.services.revalidation is not None and self.session is not None:
-            self.pending = True
             await self._revalidate(self.services.revalidation, loaded, self.session)
         unseen, self._unseen = self._unseen, []
-        self.pending = self.pending or bool(unseen)
         for step in unseen:
             if self.session is not None:
                 self._apply(self.session, step)
