@@ -185,7 +185,7 @@ class SessionKit(Generic[M]):
                 self._check_rules(call)
             elif isinstance(call, Required | Asked) and call.kit is None:
                 self._readable(call.requirement)
-        report(app, guard)
+        report(app, self, guard)
 
     def _check_rules(self, guard: RouterGuard | None) -> None:
         for rule in guard.rules if guard is not None else ():

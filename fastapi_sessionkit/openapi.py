@@ -11,11 +11,12 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 
 from fastapi_sessionkit._coverage import Coverage, coverage, covers
+from fastapi_sessionkit._handle import Services
 from fastapi_sessionkit._patterns import Pattern
 from fastapi_sessionkit._routes import Served, served
 from fastapi_sessionkit.dependencies import Required, require_session
 from fastapi_sessionkit.guard import RouterGuard
-from fastapi_sessionkit.requirements import Requirement, all_of, signed_in
+from fastapi_sessionkit.requirements import Access, Requirement, all_of, custom, signed_in
 from fastapi_sessionkit.rules import Rule
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -31,6 +32,11 @@ class Kit(Protocol):
 
     scheme_name: str
     cookie_name: str
+
+    @property
+    def services(self) -> Services[Any]:
+        """Its settings, of which the ``Access`` hooks matter here."""
+        ...
 
     @property
     def require_session(self) -> Callable[..., Any]:
@@ -65,23 +71,24 @@ def document(app: Starlette, kit: Kit, guard: RouterGuard | None) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def report(app: Starlette, guard: RouterGuard | None) -> None:
+def report(app: Starlette, kit: Kit, guard: RouterGuard | None) -> None:
     """Log, once each, the rules that no route can reach, those that an earlier rule hides, and a login page that is shut."""
     routes = list(served(app))
     guards = {call for route in routes for call in route.dependencies if isinstance(call, RouterGuard)}
     for each in guards | ({guard} if guard else set()):
         guarded = routes if each is guard else [route for route in routes if each in route.dependencies]
-        for problem in (*_problems(each.rules, guarded), *_closed_login(each)):
+        for problem in (*_problems(each.rules, guarded), *_closed_login(each, kit.services.access)):
             logger.warning(problem)
 
 
-def cases(guard: RouterGuard, method: str, template: str) -> Iterator[Case]:
+def cases(guard: RouterGuard, method: str, template: str, access: Access) -> Iterator[Case]:
     """What a guard requires on a template's paths: certain for all of them last, what is only possible before."""
     if "{" not in template:
-        yield Case(None, guard.select(method, template).requirement)
+        selection = guard.select(method, template)
+        yield Case(None, _enforced(selection.rule, access) if selection.rule else selection.requirement)
         return
     passed: list[Pattern] = []
-    for where, pattern, requirement in _in_order(guard, method):
+    for where, pattern, requirement in _in_order(guard, method, access):
         if any(covers(earlier, pattern) for earlier in passed):
             continue  # it never decides
         passed.append(pattern)
@@ -96,14 +103,22 @@ def cases(guard: RouterGuard, method: str, template: str) -> Iterator[Case]:
     yield Case(None, signed_in if guard.global_protect else None)
 
 
-def _in_order(guard: RouterGuard, method: str) -> Iterator[tuple[str, Pattern, Requirement | None]]:
+def _in_order(guard: RouterGuard, method: str, access: Access) -> Iterator[tuple[str, Pattern, Requirement | None]]:
     """What decides, in the order in which ``RouterGuard.select`` asks it."""
     for rule in guard.rules:
         if rule.covers_method(method):
-            yield rule.pattern, rule.path, rule.requirement
+            yield rule.pattern, rule.path, _enforced(rule, access)
     if guard.global_protect:
         for pattern, _ in guard.open:
             yield pattern.text, pattern, None
+
+
+def _enforced(rule: Rule, access: Access) -> Requirement | None:
+    """What ``RouterGuard.judge`` asks where this rule decides: its own conditions, or the kit's check instead of them."""
+    check: Any = access.check
+    if check is None or rule.requirement is None:
+        return rule.requirement
+    return custom(check)  # for its name; nobody is asked here
 
 
 def _documented(schema: Schema, app: FastAPI, kit: Kit, guard: RouterGuard | None) -> Schema:
@@ -123,7 +138,7 @@ def _combined(route: Served, method: str, kit: Kit, guard: RouterGuard | None) -
     """The cases of every guard on the way, each together with what the dependencies require."""
     required = list(_required(route.dependencies, kit))
     guards = [call for call in dict.fromkeys((guard, *route.dependencies)) if isinstance(call, RouterGuard)]
-    for combination in product(*(list(cases(each, method, route.template)) for each in guards)):
+    for combination in product(*(list(cases(each, method, route.template, kit.services.access)) for each in guards)):
         where = " and ".join(case.where for case in combination if case.where)
         parts = [case.requirement for case in combination if case.requirement] + required
         yield Case(where or None, all_of(*parts) if parts else None)
@@ -191,9 +206,11 @@ def _problems(rules: tuple[Rule, ...], routes: list[Served]) -> Iterator[str]:
             yield f"Rule {rule} never decides: no route of the application has such a path and method"
 
 
-def _closed_login(guard: RouterGuard) -> Iterator[str]:
-    selection = None if guard.login_path is None else guard.select("GET", guard.login_path)
-    if selection is not None and selection.requirement is not None:
+def _closed_login(guard: RouterGuard, access: Access) -> Iterator[str]:
+    if guard.login_path is None or access.check is not None:
+        return  # whom a check lets in it knows alone
+    selection = guard.select("GET", guard.login_path)
+    if selection.requirement is not None:
         yield (
             f"Nobody can sign in at {guard.login_path}: rule {selection.rule} asks for {selection.requirement} there. "
             f"Put Rule({guard.login_path!r}, public=True) before it"

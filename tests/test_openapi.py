@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from fastapi_sessionkit import (
+    Access,
     CookieSettings,
     RouterGuard,
     Rule,
@@ -569,6 +570,84 @@ def test_two_kits_with_guards_must_both_agree() -> None:
     ]
 
 
+# Access(check=...) decides in place of a rule's own conditions
+
+
+def by_clearance(rule: Rule, session: Session | None) -> bool:
+    """Lets in whom the rule's own condition would not, and the other way round."""
+    return session is not None and session.email is not None
+
+
+CHECKED = "custom:by_clearance"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/admin/x", [needs(CHECKED)]),
+        ("/admin/health", None),  # a public rule: the check is not asked
+        ("/elsewhere", [needs()]),  # global protection alone: neither
+        ("/open", None),
+        ("/users/{x}", [needs(CHECKED), needs()]),
+        ("/admin/{x}", [OPEN, needs(CHECKED)]),
+    ],
+)
+def test_where_the_kit_has_a_check_it_is_documented_instead_of_the_rule_s_conditions(path: str, expected: Any) -> None:
+    app = FastAPI()
+    app.add_api_route(path, with_parameter if "{" in path else endpoint)
+    guard = RouterGuard(
+        protect=[
+            Rule("/admin/health", public=True, methods=["GET"]),
+            Rule("/admin/**", role="admin", permission="a"),
+            Rule("/users/7", role="admin"),
+        ],
+        global_protect=True,
+        exclude=["/open"],
+    )
+    new_kit(access=Access(check=by_clearance)).install(app, guard=guard)
+
+    assert operation(app, path).get("security") == expected
+    assert "role:admin" not in str(operation(app, path))
+
+
+def test_a_router_s_guard_is_documented_by_the_kit_s_check_too() -> None:
+    app, guard = FastAPI(), RouterGuard(protect=[Rule("/r/**", role="admin")])
+    router = APIRouter(prefix="/r", dependencies=[Depends(guard)])
+    router.add_api_route("/x", endpoint)
+    app.include_router(router)
+    new_kit(access=Access(check=lambda rule, session: True)).install(app)
+
+    assert operation(app, "/r/x")["security"] == [needs("custom:check")]
+
+
+def test_the_kit_s_check_says_nothing_about_what_a_dependency_requires() -> None:
+    app = FastAPI()
+    app.add_api_route("/a", endpoint, dependencies=[Depends(require_role("editor"))])
+    new_kit(access=Access(check=by_clearance)).install(app, guard=RouterGuard(protect=[Rule("/a", role="admin")]))
+
+    assert operation(app, "/a")["security"] == [needs(CHECKED, "role:editor")]
+
+
+@pytest.mark.parametrize("path", ["/admin/health", "/admin/x", "/elsewhere"])
+@pytest.mark.parametrize("who", [None, Session(user_id="u", role="admin"), Session(user_id="u", email="u@example.org")])
+def test_what_is_documented_under_a_check_is_what_calling_it_does(path: str, who: Session | None) -> None:
+    rules = [Rule("/admin/health", public=True), Rule("/admin/**", role="admin")]
+    kit, app = new_kit(access=Access(check=by_clearance)), FastAPI()
+    app.add_api_route(path, endpoint)
+    kit.install(app, guard=RouterGuard(protect=rules, global_protect=True))
+    client = TestClient(app, base_url="https://testserver")
+    names = set()
+    if who is not None:
+        signed_in(client, kit, who)
+        names = {CHECKED} if who.email else {"role:admin"}
+
+    answer = client.get(path).status_code
+
+    choices = operation(app, path).get("security", [OPEN])
+    may = any(SCHEME not in one or (who is not None and names.issuperset(one[SCHEME])) for one in choices)
+    assert answer == (200 if may else 401 if who is None else 403)
+
+
 def test_openapi_3_0_allows_no_names_of_roles() -> None:
     app = app_of("/a", "/b", guard=RouterGuard(protect=[Rule("/a", roles=["x", "y"]), Rule("/b", role="z")]))
     app.openapi_version = "3.0.3"
@@ -759,6 +838,19 @@ def test_a_login_page_that_a_rule_shuts_is_reported_at_startup(caplog: pytest.Lo
         pass
 
     assert "Nobody can sign in at /login: rule /** asks for role:admin there." in caplog.text
+
+
+def test_a_login_page_that_a_check_decides_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:
+    app = FastAPI()
+    app.add_api_route("/login", endpoint)
+    guard = RouterGuard(protect=[Rule("/**", role="admin")], login_path="/login")
+    new_kit(access=Access(check=lambda rule, session: True)).install(app, guard=guard)
+
+    with caplog.at_level(logging.WARNING), TestClient(app, base_url="https://testserver") as client:
+        answer = client.get("/login").status_code
+
+    assert answer == 200
+    assert "sign in" not in caplog.text
 
 
 def test_an_open_login_page_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:
