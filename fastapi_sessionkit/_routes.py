@@ -32,9 +32,7 @@ def served(app: Starlette) -> Iterator[Served]:
     """Every route, those of included routers too; as they are now, for routes may be added later."""
     for context in iter_route_contexts(app.routes):
         yield _served(context)
-    # app.frontend() keeps its routes apart, and serves what nothing else does.
-    if getattr(app.router, "_low_priority_routes", ()):
-        yield Served(ANYTHING, frozenset({"GET", "HEAD"}))
+    yield from _frontends(app)
 
 
 def _served(context: RouteContext) -> Served:
@@ -47,6 +45,21 @@ def _served(context: RouteContext) -> Served:
     if not isinstance(route, APIRoute):
         return Served(path, upper)
     return Served(path, upper, tuple(_calls(context.dependant)), context.path_format)
+
+
+def _frontends(app: Starlette) -> Iterator[Served]:
+    """What ``frontend()`` of the application and of included routers serves, which FastAPI keeps apart from its routes.
+
+    Any path below its own: which files are there may change, and with a fallback each path has an answer. FastAPI has
+    no public way to ask; a kind that is not known counts as serving anything.
+    """
+    for found in getattr(app.router, "_iter_low_priority_routes", tuple)():
+        group = getattr(found, "original_route", found)  # an included router's is wrapped, together with the prefix
+        prefix = getattr(found, "frontend_prefix", "")
+        dependencies = tuple(_calls(found.dependant)) if hasattr(found, "dependant") else ()
+        paths = [route.path for route in group.routes] if hasattr(group, "routes") else [""]
+        for path in paths:
+            yield Served((prefix + path).rstrip("/") + ANYTHING, frozenset({"GET", "HEAD"}), dependencies)
 
 
 def _calls(dependant: Any) -> Iterator[Any]:

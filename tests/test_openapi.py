@@ -4,6 +4,7 @@ import copy
 import logging
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -15,6 +16,7 @@ from fastapi.testclient import TestClient
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute
 
 from fastapi_sessionkit import (
     Access,
@@ -716,6 +718,10 @@ def reported(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if "never decides" in record.getMessage()]
 
 
+def paths_of(problems: list[str]) -> list[str]:
+    return [message.removeprefix("Rule ").partition(" never decides")[0] for message in problems]
+
+
 def started(app: FastAPI) -> None:
     with TestClient(app, base_url="https://testserver") as client:
         client.get("/")
@@ -750,7 +756,7 @@ def test_a_rule_that_can_not_apply_is_reported_at_startup(
 
     started(app)
 
-    assert [message.removeprefix("Rule ").partition(" never decides")[0] for message in reported(caplog)] == problems
+    assert paths_of(reported(caplog)) == problems
 
 
 def test_the_report_names_the_rule_that_hides_another(caplog: pytest.LogCaptureFixture) -> None:
@@ -806,16 +812,76 @@ def test_a_pattern_with_a_percent_sign_is_reported_as_it_is(caplog: pytest.LogCa
     assert "/100%/**" in reported(caplog)[0]
 
 
-def test_an_application_whose_frontend_serves_anything_has_no_unreachable_rule(
-    caplog: pytest.LogCaptureFixture, tmp_path: Any
-) -> None:
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
     (tmp_path / "index.html").write_text("x")
-    app = app_of("/a", guard=RouterGuard(protect=[Rule("/whatever/**")]))
-    app.frontend("/", directory=tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("at", "unreachable"),
+    [
+        ("/", []),
+        ("/ui", ["/whatever/**", "/front/ui", "/u"]),
+        ("/ui/", ["/whatever/**", "/front/ui", "/u"]),
+        ("/front/ui", ["/whatever/**", "/ui", "/ui/x", "/u"]),
+    ],
+)
+def test_a_frontend_serves_any_path_below_its_own(
+    at: str, unreachable: list[str], caplog: pytest.LogCaptureFixture, files: Path
+) -> None:
+    rules = [Rule(each) for each in ("/whatever/**", "/ui", "/ui/x", "/front/ui", "/u", "/**/x")]
+    app = app_of("/a", guard=RouterGuard(protect=rules))
+    app.frontend(at, directory=files)
 
     started(app)
 
+    assert paths_of(reported(caplog)) == unreachable
+
+
+def test_a_frontend_serves_get_and_head(caplog: pytest.LogCaptureFixture, files: Path) -> None:
+    rules = [Rule("/x", methods=["GET"]), Rule("/y", methods=["HEAD"]), Rule("/z", methods=["POST"])]
+    app = app_of("/a", guard=RouterGuard(protect=rules))
+    app.frontend("/", directory=files)
+
+    started(app)
+
+    assert paths_of(reported(caplog)) == ["POST /z"]
+
+
+def test_a_frontend_of_an_included_router_is_below_its_prefix(caplog: pytest.LogCaptureFixture, files: Path) -> None:
+    inner, outer = APIRouter(prefix="/inner"), APIRouter(prefix="/outer")
+    inner.frontend("/ui", directory=files)
+    outer.include_router(inner, prefix="/between")
+    rules = [Rule("/outer/between/inner/ui/x"), Rule("/in/outer/between/inner/ui/x"), Rule("/inner/ui")]
+    app = app_of("/a", guard=RouterGuard(protect=rules))
+    app.include_router(outer, prefix="/in")
+
+    started(app)
+
+    assert TestClient(app).get("/in/outer/between/inner/ui/index.html").status_code == 200
+    assert paths_of(reported(caplog)) == ["/outer/between/inner/ui/x", "/inner/ui"]
+
+
+def test_what_else_serves_when_no_route_does_serves_anything(caplog: pytest.LogCaptureFixture) -> None:
+    app = app_of("/a", guard=RouterGuard(protect=[Rule("/whatever")]))
+    app.router._low_priority_routes.append(BaseRoute())  # noqa: SLF001 - FastAPI has no public way
+
+    with TestClient(app):
+        pass
+
     assert reported(caplog) == []
+
+
+def test_a_router_s_guard_is_held_against_that_router_s_frontend(caplog: pytest.LogCaptureFixture, files: Path) -> None:
+    guard = RouterGuard(protect=[Rule("/r/ui/x"), Rule("/r/x")])
+    router, app = APIRouter(prefix="/r", dependencies=[Depends(guard)]), app_of("/a")
+    router.frontend("/ui", directory=files)
+    app.include_router(router)
+
+    started(app)
+
+    assert paths_of(reported(caplog)) == ["/r/x"]
 
 
 def test_fresh_is_documented_by_its_seconds_wherever_it_comes_from() -> None:
