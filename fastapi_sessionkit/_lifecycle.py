@@ -16,6 +16,7 @@ class Lifecycle:
 
     Args:
         check: looks at the complete application; runs once, at startup or, without a lifespan, at the first request.
+            Where it raises it runs again, so that what can't work never does.
         backend: closed at shutdown.
         purge_every: seconds between two purges of a server-side store; ``None``: never.
     """
@@ -30,8 +31,8 @@ class Lifecycle:
     def check(self) -> None:
         """Look at the application, once."""
         if not self.checked:
-            self.checked = True
             self._check()
+            self.checked = True
 
     def start(self) -> None:
         """The application has started: check it, and purge from now on."""

@@ -42,9 +42,8 @@ def _served(context: RouteContext) -> Served:
     if isinstance(route, Mount):
         return Served(path + ANYTHING, None)
     upper = None if methods is None else frozenset(methods)
-    if not isinstance(route, APIRoute):
-        return Served(path, upper)
-    return Served(path, upper, tuple(_calls(context.dependant)), context.path_format)
+    operation = context.path_format if isinstance(route, APIRoute) else None
+    return Served(path, upper, _dependencies(context), operation)
 
 
 def _frontends(app: Starlette) -> Iterator[Served]:
@@ -56,10 +55,15 @@ def _frontends(app: Starlette) -> Iterator[Served]:
     for found in getattr(app.router, "_iter_low_priority_routes", tuple)():
         group = getattr(found, "original_route", found)  # an included router's is wrapped, together with the prefix
         prefix = getattr(found, "frontend_prefix", "")
-        dependencies = tuple(_calls(found.dependant)) if hasattr(found, "dependant") else ()
         paths = [route.path for route in group.routes] if hasattr(group, "routes") else [""]
         for path in paths:
-            yield Served((prefix + path).rstrip("/") + ANYTHING, frozenset({"GET", "HEAD"}), dependencies)
+            yield Served((prefix + path).rstrip("/") + ANYTHING, frozenset({"GET", "HEAD"}), _dependencies(found))
+
+
+def _dependencies(route: Any) -> tuple[Any, ...]:
+    """Those of what FastAPI serves: operations, WebSockets, frontends. Starlette's own routes have none."""
+    dependant = getattr(route, "dependant", None)
+    return () if dependant is None else tuple(_calls(dependant))
 
 
 def _calls(dependant: Any) -> Iterator[Any]:

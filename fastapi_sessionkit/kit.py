@@ -1,21 +1,20 @@
 """``SessionKit``: the settings in one place, wired together and put on an application."""
 
 import inspect
-import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic
 
-from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, SecretStr
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
+from fastapi_sessionkit._applications import check_installable, check_mounted, check_unambiguous
 from fastapi_sessionkit._codec import SessionCodec
 from fastapi_sessionkit._cookie import LIMIT, CookieSettings, SessionCookie
 from fastapi_sessionkit._denial import Redirected, redirect_response
@@ -51,14 +50,8 @@ from fastapi_sessionkit.stores.base import SessionStore
 M = TypeVar("M", bound=BaseModel, default=Session)
 T = TypeVar("T")
 
-logger: logging.Logger = logging.getLogger(__name__)
-
 ENVIRONMENT = "SESSIONKIT_SECRET_KEY"
 _SHORTEST = 32
-_SAME_COOKIE = (
-    "Another SessionKit on {where} uses the cookie {name!r}: give each its own, "
-    'SessionKit(name="staff", cookie=CookieSettings(name="staff_session"))'
-)
 _HOW_TO = """Make one with: python -c "import secrets; print(secrets.token_urlsafe(48))" """.strip()
 
 
@@ -159,7 +152,7 @@ class SessionKit(Generic[M]):
         Raises:
             ConfigurationError: it is installed already, its cookie is another kit's, or the application has started.
         """
-        _check_installable(self, app)
+        check_installable(self, self.cookie_name, app)
         if guard is not None and not isinstance(guard, RouterGuard):
             msg = f"install(guard=...) takes a RouterGuard, not {guard!r}"
             raise ConfigurationError(msg)
@@ -179,7 +172,8 @@ class SessionKit(Generic[M]):
     def _check(self, app: Starlette, guard: RouterGuard | None) -> None:
         """What only a complete application shows, at startup."""
         document(app, self, guard)  # again, in case app.openapi was replaced after install
-        _check_mounted(app, self.cookie_name)
+        check_mounted(app, self.cookie_name)
+        check_unambiguous(app)
         for call in {call for route in served(app) for call in route.dependencies}:
             if isinstance(call, RouterGuard):
                 self._check_rules(call)
@@ -290,42 +284,6 @@ class SessionKit(Generic[M]):
     def regenerate_session(self, request: HTTPConnection) -> None:
         """Move to a new id; see ``fastapi_sessionkit.regenerate_session``."""
         handle_of(request.scope, "kit.regenerate_session", self).rotate()
-
-
-def _check_mounted(app: Starlette, cookie_name: str) -> None:
-    """Report another kit on a mounted application that overwrites this one's cookie; and let redirects work there."""
-    for context in iter_route_contexts(app.routes):
-        inner = getattr(context.original_route, "app", None)
-        if not isinstance(inner, Starlette):
-            continue
-        for services in _installed(inner):
-            if services.cookie.name == cookie_name and services.kit not in {each.kit for each in _installed(app)}:
-                logger.warning(_SAME_COOKIE.format(where="a mounted application", name=cookie_name))
-        if Redirected not in inner.exception_handlers:
-            inner.add_exception_handler(Redirected, redirect_response)
-        _check_mounted(inner, cookie_name)
-
-
-def _installed(app: Starlette) -> Iterator[Services[Any]]:
-    for middleware in app.user_middleware:
-        services = middleware.kwargs.get("services")
-        if isinstance(services, Services):
-            yield services
-
-
-def _check_installable(kit: SessionKit[Any], app: Starlette) -> None:
-    if not isinstance(app, Starlette):
-        msg = f"kit.install() takes the FastAPI application, not {app!r}"
-        raise ConfigurationError(msg)
-    if app.middleware_stack is not None:
-        msg = "kit.install(app) came after the application had started: call it where the application is made"
-        raise ConfigurationError(msg)
-    for services in _installed(app):
-        if services.kit is kit:
-            msg = "This SessionKit is installed on this application already"
-            raise ConfigurationError(msg)
-        if services.cookie.name == kit.cookie_name:
-            raise ConfigurationError(_SAME_COOKIE.format(where="this application", name=kit.cookie_name))
 
 
 def _revalidation(hook: Any, every: float, clock: Callable[[], float]) -> Revalidation[Any] | None:

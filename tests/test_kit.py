@@ -30,7 +30,13 @@ from fastapi_sessionkit import (
     StoreBackend,
     clear_session,
     get_session,
+    get_session_info,
+    has_permission,
+    is_authenticated,
     regenerate_session,
+    require_fresh,
+    require_role,
+    require_session,
     set_session,
     update_session,
 )
@@ -493,6 +499,156 @@ def test_with_two_kits_the_helpers_of_the_module_say_to_use_a_kits_own(
 
     with pytest.raises(ConfigurationError, match=r"kit\.set_session"):
         browser(shared).post("/ambiguous")
+
+
+# What two kits make ambiguous is said at startup
+
+
+def start(app: ASGIApp) -> None:
+    with browser(app):
+        pass
+
+
+ANY_KIT: dict[str, Callable[..., Any]] = {
+    "get_session": get_session,
+    "require_session": require_session,
+    "get_session_info": get_session_info,
+    "is_authenticated": is_authenticated,
+    "<Required role:clerk>": require_role("clerk"),
+    "<Required fresh:60s>": require_fresh(60),
+    "<Asked permission:sell>": has_permission("sell"),
+}
+
+
+@pytest.mark.parametrize("name", ANY_KIT)
+def test_with_two_kits_a_dependency_of_the_module_fails_the_start_naming_the_route(shared: FastAPI, name: str) -> None:
+    shared.get("/ask/{x}", dependencies=[Depends(ANY_KIT[name])])(lambda: None)
+
+    with pytest.raises(ConfigurationError, match=rf"^/ask/{{x}}: Depends\({name}\) can't tell .*kit\.require_role"):
+        start(shared)
+
+
+def test_with_two_kits_a_guard_of_a_router_fails_the_start_and_the_error_says_where_it_goes(shared: FastAPI) -> None:
+    router = APIRouter(prefix="/r", dependencies=[Depends(RouterGuard([Rule("/r/**")]))])
+    router.get("/x")(lambda: None)
+    shared.include_router(router)
+
+    with pytest.raises(ConfigurationError, match=r"^/r/x: Depends\(RouterGuard.*kit\.install\(app, guard="):
+        start(shared)
+
+
+def under_another_dependency(app: FastAPI) -> None:
+    async def asks(session: Annotated[Session | None, Depends(get_session)]) -> None: ...
+
+    app.get("/ask", dependencies=[Depends(asks)])(lambda: None)
+
+
+def on_a_websocket(app: FastAPI) -> None:
+    @app.websocket("/ask")
+    async def ask(websocket: WebSocket, session: Annotated[Session | None, Depends(get_session)]) -> None: ...
+
+
+def on_a_websocket_of_a_router(app: FastAPI) -> None:
+    router = APIRouter(dependencies=[Depends(get_session)])
+
+    @router.websocket("/ask")
+    async def ask(websocket: WebSocket) -> None: ...
+
+    app.include_router(router)
+
+
+def on_a_frontend(app: FastAPI) -> None:
+    router = APIRouter(dependencies=[Depends(get_session)])
+    router.frontend("/ask", directory=".")
+    app.include_router(router)
+
+
+def on_a_mounted_application(app: FastAPI) -> None:
+    sub = FastAPI()
+    sub.get("/ask")(ask)
+    app.mount("/sub", sub)
+
+
+def on_a_mounted_application_that_shares_one_of_the_kits(app: FastAPI) -> None:
+    sub = FastAPI()
+    sub.get("/ask")(ask)
+    services: Any = app.user_middleware[0].kwargs["services"]
+    services.kit.install(sub)
+    app.mount("/sub", sub)
+
+
+async def ask(session: Annotated[Session | None, Depends(get_session)]) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        under_another_dependency,
+        on_a_websocket,
+        on_a_websocket_of_a_router,
+        on_a_frontend,
+        on_a_mounted_application,
+        on_a_mounted_application_that_shares_one_of_the_kits,
+    ],
+)
+def test_with_two_kits_a_dependency_of_the_module_is_found_wherever_it_stands(
+    shared: FastAPI, place: Callable[[FastAPI], None]
+) -> None:
+    place(shared)
+
+    with pytest.raises(ConfigurationError, match=r"^(/sub)?/ask(/\{path:path\})?: Depends\(get_session\)"):
+        start(shared)
+
+
+def test_with_two_kits_on_a_mounted_application_the_start_of_the_outer_one_fails(
+    customers: SessionKit[AppSession], staff: SessionKit[Staff]
+) -> None:
+    app, sub = FastAPI(), FastAPI()
+    customers.install(app)
+    customers.install(sub)
+    staff.install(sub)
+    sub.get("/ask")(ask)
+    app.mount("/sub", sub)
+
+    with pytest.raises(ConfigurationError, match=r"^/sub/ask: "):
+        start(app)
+
+
+def test_with_one_kit_of_its_own_a_mounted_application_may_use_the_names_of_the_module(shared: FastAPI) -> None:
+    sub = FastAPI()
+    sub.get("/ask")(ask)
+    made(name="own", cookie=CookieSettings(name="own")).install(sub)
+    shared.mount("/sub", sub)
+
+    with browser(shared) as client:
+        assert client.get("/sub/ask").status_code == 200
+
+
+def test_with_two_kits_a_dependency_of_the_module_may_be_overridden_by_a_kits_own(
+    shared: FastAPI, customers: SessionKit[AppSession]
+) -> None:
+    shared.get("/ask")(ask)
+    shared.dependency_overrides[get_session] = customers.get_session
+
+    with browser(shared) as client:
+        assert client.get("/ask").status_code == 200
+
+
+def test_with_two_kits_and_no_lifespan_every_request_fails_not_only_the_first(shared: FastAPI) -> None:
+    shared.get("/ask")(ask)
+    client = browser(shared)
+
+    for _ in range(3):
+        with pytest.raises(ConfigurationError, match=r"^/ask: "):
+            client.get("/who")
+
+
+def test_with_two_kits_a_dependency_of_the_module_that_is_added_late_fails_its_request(shared: FastAPI) -> None:
+    with browser(shared) as client:
+        shared.get("/ask")(ask)
+
+        with pytest.raises(ConfigurationError, match=r"^get_session can't tell"):
+            client.get("/ask")
 
 
 def test_a_customers_token_is_nobody_among_the_staff(

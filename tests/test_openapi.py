@@ -806,6 +806,17 @@ def test_a_router_s_guard_is_held_against_that_router_s_routes(caplog: pytest.Lo
     assert [message.split()[1] for message in reported(caplog)] == ["/a"]
 
 
+def test_a_router_s_guard_is_held_against_that_router_s_websockets(caplog: pytest.LogCaptureFixture) -> None:
+    guard = RouterGuard(protect=[Rule("/r/ws"), Rule("/a")])
+    router, app = APIRouter(prefix="/r", dependencies=[Depends(guard)]), app_of("/a")
+    router.websocket("/ws")(lambda websocket: None)
+    app.include_router(router)
+
+    started(app)
+
+    assert paths_of(reported(caplog)) == ["/a"]
+
+
 def test_a_pattern_with_a_percent_sign_is_reported_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     started(app_of("/a", guard=RouterGuard(protect=[Rule("/100%/**")])))
 

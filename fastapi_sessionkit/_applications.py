@@ -1,0 +1,117 @@
+"""Which kits an application has, and what is mounted on it; what can't work with more than one kit is said at startup."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi.routing import iter_route_contexts
+from starlette.applications import Starlette
+
+from fastapi_sessionkit._denial import Redirected, redirect_response
+from fastapi_sessionkit._handle import Services
+from fastapi_sessionkit._routes import served
+from fastapi_sessionkit.dependencies import (
+    Asked,
+    Required,
+    get_session,
+    get_session_info,
+    is_authenticated,
+    require_session,
+)
+from fastapi_sessionkit.errors import ConfigurationError
+from fastapi_sessionkit.guard import RouterGuard
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+_SAME_COOKIE = (
+    "Another SessionKit on {where} uses the cookie {name!r}: give each its own, "
+    'SessionKit(name="staff", cookie=CookieSettings(name="staff_session"))'
+)
+_OF_NO_KIT = frozenset({get_session, get_session_info, is_authenticated, require_session})
+
+
+def installed(app: Starlette) -> Iterator[Services[Any]]:
+    """The kits that are on the application itself."""
+    for middleware in app.user_middleware:
+        services = middleware.kwargs.get("services")
+        if isinstance(services, Services):
+            yield services
+
+
+def mounted(app: Starlette) -> Iterator[tuple[str, Starlette]]:
+    """The applications that are mounted on this one, and where."""
+    for context in iter_route_contexts(app.routes):
+        inner = getattr(context.original_route, "app", None)
+        if isinstance(inner, Starlette):
+            yield context.path or "", inner
+
+
+def check_installable(kit: object, cookie_name: str, app: Starlette) -> None:
+    """Raise ``ConfigurationError`` where a kit can't be put on an application."""
+    if not isinstance(app, Starlette):
+        msg = f"kit.install() takes the FastAPI application, not {app!r}"
+        raise ConfigurationError(msg)
+    if app.middleware_stack is not None:
+        msg = "kit.install(app) came after the application had started: call it where the application is made"
+        raise ConfigurationError(msg)
+    for services in installed(app):
+        if services.kit is kit:
+            msg = "This SessionKit is installed on this application already"
+            raise ConfigurationError(msg)
+        if services.cookie.name == cookie_name:
+            raise ConfigurationError(_SAME_COOKIE.format(where="this application", name=cookie_name))
+
+
+def check_mounted(app: Starlette, cookie_name: str) -> None:
+    """Report another kit on a mounted application that overwrites this one's cookie; and let redirects work there."""
+    kits = {services.kit for services in installed(app)}
+    for _, inner in mounted(app):
+        for services in installed(inner):
+            if services.cookie.name == cookie_name and services.kit not in kits:
+                logger.warning(_SAME_COOKIE.format(where="a mounted application", name=cookie_name))
+        if Redirected not in inner.exception_handlers:
+            inner.add_exception_handler(Redirected, redirect_response)
+        check_mounted(inner, cookie_name)
+
+
+def check_unambiguous(
+    app: Starlette, at: str = "", around: frozenset[object] = frozenset(), *, several: bool = False
+) -> None:
+    """Raise ``ConfigurationError`` for a route that asks for "the" session where there are several.
+
+    What is added later, and what endpoints call themselves, is left to ``handle_of``, which raises at the request.
+
+    Args:
+        app: the application, and what is mounted on it.
+        at: where it is mounted.
+        around: the kits of the applications around it: one that it shares with them is not asked for first here.
+        several: whether the innermost of those that has a kit of its own has more than one.
+    """
+    kits = frozenset(services.kit for services in installed(app))
+    several = len(kits) > 1 if kits - around else several
+    if several:
+        for route in served(app):
+            for call in route.dependencies:
+                if _is_of_no_kit(call) and call not in getattr(app, "dependency_overrides", ()):
+                    raise ConfigurationError(_ambiguous(call, at + route.template))
+    for path, inner in mounted(app):
+        check_unambiguous(inner, at + path, around | kits, several=several)
+
+
+def _is_of_no_kit(call: Any) -> bool:
+    if isinstance(call, Required | Asked):
+        return call.kit is None
+    return isinstance(call, RouterGuard) or call in _OF_NO_KIT
+
+
+def _ambiguous(call: Any, route: str) -> str:
+    if isinstance(call, RouterGuard):
+        name = "RouterGuard(...)"
+        instead = "A guard whose session is one kit's goes on the application: kit.install(app, guard=...)"
+    else:
+        name = getattr(call, "__name__", repr(call))
+        instead = "Use the kit's own: kit.get_session, kit.require_role(...)"
+    return (
+        f"{route}: Depends({name}) can't tell which session is meant: more than one SessionKit is installed on this "
+        f"application. {instead}"
+    )
