@@ -112,10 +112,10 @@ class RedisServer:
 
 
 class RedisCluster:
-    """Three primaries on the loopback, each with a third of the slots."""
+    """Three primaries on the loopback, each with a third of the slots; ``durable`` and ``options`` as of a server."""
 
-    def __init__(self) -> None:
-        self.servers = [RedisServer(cluster=True) for _ in range(3)]
+    def __init__(self, *, durable: bool = False, **options: str) -> None:
+        self.servers = [RedisServer(durable=durable, cluster=True, **options) for _ in range(3)]
         with contextlib.ExitStack() as stack:
             self._form([stack.enter_context(server.client()) for server in self.servers])
         self.settle()
@@ -134,6 +134,12 @@ class RedisCluster:
         with contextlib.ExitStack() as stack:
             clients = [stack.enter_context(server.client()) for server in self.servers]
             _until(lambda: all(_settled(client) for client in clients), "the cluster does not agree")
+
+    def lost(self, dead: RedisServer) -> None:
+        """Wait until the others agree that one of them is gone."""
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(server.client()) for server in self.servers if server is not dead]
+            _until(lambda: all(_misses_slots(client) for client in clients), "the cluster does not miss its node")
 
     def flush(self) -> None:
         for server in self.servers:
@@ -244,7 +250,13 @@ async def _pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter, l
 
 def _settled(client: Any) -> bool:
     info = client.execute_command("CLUSTER INFO")
-    return bool(info["cluster_state"] == "ok" and info["cluster_known_nodes"] == "3")
+    served = info["cluster_state"] == "ok" and info["cluster_slots_ok"] == str(SLOTS)
+    return bool(served and info["cluster_known_nodes"] == "3")
+
+
+def _misses_slots(client: Any) -> bool:
+    """Whether this node and the others have agreed that slots are gone; a suspicion of its own is not enough."""
+    return bool(client.execute_command("CLUSTER INFO")["cluster_slots_fail"] != "0")
 
 
 def _until(true, complaint: str) -> None:
