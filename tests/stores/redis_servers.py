@@ -75,8 +75,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it on the same port and folder as before; back when it answers."""
-        options = [word for name, value in self._options.items() for word in (f"--{name}", value)]
-        self._process = subprocess.Popen([server_program(), "--port", str(self.port), *options])
+        self._process = subprocess.Popen([server_program(), *self._arguments()])
         # Kills the server when this process ends without a word: its end of the pipe closes then.
         self._guard = subprocess.Popen(["/bin/sh", "-c", f"read _; kill -9 {self._process.pid}"], stdin=subprocess.PIPE)
         _until(self._answers, f"Redis on port {self.port} does not answer")
@@ -103,12 +102,55 @@ class RedisServer:
         shutil.rmtree(self._folder, ignore_errors=True)
         atexit.unregister(self.close)
 
+    def _arguments(self) -> list[str]:
+        options = {"port": str(self.port), **self._options}
+        return [word for name, value in options.items() for word in (f"--{name}", value)]
+
     def _answers(self) -> bool:
         if self._process is not None and self._process.poll() is not None:
             raise RuntimeError((self._folder / "log").read_text())
         with contextlib.suppress(RedisError), self.client() as client:
             return bool(client.ping())
         return False
+
+
+class RedisSentinel(RedisServer):
+    """Watches a primary under the name ``main``, alone, and gives its place to a replica half a second after its end."""
+
+    def __init__(self, primary: RedisServer) -> None:
+        self._watched = primary.port
+        super().__init__()
+
+    def primary(self) -> int:
+        """The port of what it takes for the primary."""
+        with self.client() as client:
+            _, port = client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", "main")
+        return int(port)
+
+    def knows_replica(self) -> bool:
+        """Whether there is one that could take over."""
+        with self.client() as client:
+            return any(
+                replica["master-link-status"] == "ok" and replica["flags"] == "slave"
+                for replica in client.sentinel_slaves("main")
+            )
+
+    def fail_over(self) -> None:
+        """Give the primary's place to a replica although nothing is wrong with it."""
+        with self.client() as client:
+            client.execute_command("SENTINEL FAILOVER", "main")
+
+    def _arguments(self) -> list[str]:
+        """It keeps what it knows in its configuration, so it wants that as a file."""
+        file = self._folder / "sentinel.conf"
+        if not file.exists():
+            file.write_text(
+                f"port {self.port}\nbind 127.0.0.1\ndir {self._folder}\nlogfile log\n"
+                f"sentinel monitor main 127.0.0.1 {self._watched} 1\n"
+                "sentinel down-after-milliseconds main 500\n"
+                "sentinel failover-timeout main 5000\n"
+            )
+        return [str(file), "--sentinel"]
 
 
 class RedisCluster:
