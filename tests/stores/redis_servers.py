@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -203,10 +204,16 @@ class RedisCluster:
 
 
 class Proxy:
-    """Stands between a store and a server, on the test's own event loop, and breaks things at an exact moment."""
+    """Stands between a store and a server, on the test's own event loop, and breaks things at an exact moment.
 
-    def __init__(self, server: RedisServer) -> None:
+    Args:
+        server: where it passes everything on to.
+        tls: what it shows itself with, as in front of a Redis that speaks no TLS.
+    """
+
+    def __init__(self, server: RedisServer, tls: ssl.SSLContext | None = None) -> None:
         self._target = server.port
+        self._tls = tls
         self._listener: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._served: set[asyncio.Task[None]] = set()
@@ -215,7 +222,7 @@ class Proxy:
         self._released = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -230,7 +237,8 @@ class Proxy:
         listener = self._listener
         if listener is None:
             raise RuntimeError("The proxy is not open.")
-        return f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}/0"
+        scheme = "redis" if self._tls is None else "rediss"
+        return f"{scheme}://127.0.0.1:{listener.sockets[0].getsockname()[1]}/0"
 
     def lose_request(self, word: bytes) -> None:
         """The next write with that word doesn't arrive: the connection breaks before."""
