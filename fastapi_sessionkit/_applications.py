@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 
 from fastapi_sessionkit._denial import Redirected, redirect_response
 from fastapi_sessionkit._handle import Services
-from fastapi_sessionkit._routes import served
+from fastapi_sessionkit._routes import in_place, served
 from fastapi_sessionkit.dependencies import (
     Asked,
     Required,
@@ -43,7 +43,7 @@ def mounted(app: Starlette) -> Iterator[tuple[str, Starlette]]:
     for context in iter_route_contexts(app.routes):
         inner = getattr(context.original_route, "app", None)
         if isinstance(inner, Starlette):
-            yield context.path or "", inner
+            yield getattr(in_place(context), "path", None) or "", inner
 
 
 def check_installable(kit: object, cookie_name: str, app: Starlette) -> None:

@@ -36,14 +36,23 @@ def served(app: Starlette) -> Iterator[Served]:
 
 
 def _served(context: RouteContext) -> Served:
-    route, path, methods = context.original_route, context.path, context.methods
+    route = in_place(context)
+    path, methods = getattr(route, "path", None), getattr(route, "methods", None)
     if path is None:
         return Served(ANYTHING, None)  # a Host, or a kind of route that says nothing about itself
-    if isinstance(route, Mount):
+    if isinstance(context.original_route, Mount):
         return Served(path + ANYTHING, None)
     upper = None if methods is None else frozenset(methods)
-    operation = context.path_format if isinstance(route, APIRoute) else None
-    return Served(path, upper, _dependencies(context), operation)
+    operation = context.path_format if isinstance(context.original_route, APIRoute) else None
+    return Served(path, upper, _dependencies(route), operation)
+
+
+def in_place(context: RouteContext) -> Any:
+    """The route with the prefix and the dependencies of where it is included.
+
+    The context itself, but before FastAPI 0.143.1 that is empty for whatever is no operation.
+    """
+    return getattr(context, "starlette_route", None) or context
 
 
 def _frontends(app: Starlette) -> Iterator[Served]:
