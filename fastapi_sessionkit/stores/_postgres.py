@@ -45,9 +45,9 @@ class Line:
     """
 
     connection: Connection
+    used_at: float
     prepared: Prepared | None = None
     may_prepare: bool = True
-    idle_since: float = 0.0
 
     async def prepare_and_fetch(self, text: str, arguments: Sequence[object]) -> Sequence[Row]:
         """Its first use."""
@@ -115,21 +115,21 @@ class PostgresConnections:
         self._closed = False
 
     def fetch(self, statement: Statement, values: Values) -> Coroutine[Any, Any, Sequence[Row]]:
-        arguments = statement.arguments(values)
-
-        def send(line: Line) -> Awaitable[Sequence[Row]]:
-            if statement is not self._hot or not line.may_prepare:
-                return line.connection.fetch(statement.text, *arguments)
-            if line.prepared is None:
-                return line.prepare_and_fetch(statement.text, arguments)
-            return line.prepared.fetch(*arguments)
-
-        return self._run(send, statement)
+        return self._run(self._rows, statement, statement.arguments(values))
 
     async def count(self, statement: Statement, values: Values) -> int:
-        arguments = statement.arguments(values)
-        status = await self._run(lambda line: line.connection.execute(statement.text, *arguments), statement)
+        status = await self._run(self._status, statement, statement.arguments(values))
         return int(status.rpartition(" ")[2])
+
+    def _rows(self, line: Line, statement: Statement, arguments: Sequence[object]) -> Awaitable[Sequence[Row]]:
+        if statement is not self._hot or not line.may_prepare:
+            return line.connection.fetch(statement.text, *arguments)
+        if line.prepared is None:
+            return line.prepare_and_fetch(statement.text, arguments)
+        return line.prepared.fetch(*arguments)
+
+    def _status(self, line: Line, statement: Statement, arguments: Sequence[object]) -> Awaitable[str]:
+        return line.connection.execute(statement.text, *arguments)
 
     def serves(self, loop: asyncio.AbstractEventLoop) -> bool:
         return loop is self._loop
@@ -152,13 +152,18 @@ class PostgresConnections:
             for task in late:
                 task.cancel()
 
-    async def _run(self, send: Callable[[Line], Awaitable[Answer]], statement: Statement) -> Answer:
+    async def _run(
+        self,
+        send: Callable[[Line, Statement, Sequence[object]], Awaitable[Answer]],
+        statement: Statement,
+        arguments: Sequence[object],
+    ) -> Answer:
         again, undone = statement.repeatable, 0
         while True:
             line = self._spare() or await self._wait_for_one()
             task = self._watch.begin()
             try:
-                answer = await send(line)
+                answer = await send(line, statement, arguments)
             except BaseException as error:
                 self._take_back(line, error)
                 if self._watch.was_late(task):
@@ -212,11 +217,13 @@ class PostgresConnections:
 
     def _kept(self) -> Line | None:
         """The connection used last, which the server and whatever stands between are the least likely to have cut."""
+        now = self._loop.time()
         while self._idle:
             line = self._idle.pop()
             if line.connection.is_closed():
                 continue
-            if self._loop.time() - line.idle_since < _IDLE_SECONDS:
+            if now - line.used_at < _IDLE_SECONDS:
+                line.used_at = now
                 return line
             self._in_background(_close(line))
         return None
@@ -225,7 +232,6 @@ class PostgresConnections:
         if self._closed:
             line.connection.terminate()
         else:
-            line.idle_since = self._loop.time()
             self._idle.append(line)
         self._places.leave()
 
@@ -254,7 +260,7 @@ async def _connect(engine: AsyncEngine) -> Line:
     proxy = await engine.raw_connection()
     connection = cast("Connection", proxy.driver_connection)
     proxy.detach()
-    return Line(connection)
+    return Line(connection, asyncio.get_running_loop().time())
 
 
 async def _close(line: Line) -> None:

@@ -65,7 +65,7 @@ class Watch:
 
     def begin(self) -> asyncio.Task[object]:
         """Watch the running task until `end`."""
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("SQLStore must be called from a task.")
         self._begun[task] = self._loop.time()

@@ -79,8 +79,11 @@ class SQLStore:
     async def get(self, key: str) -> SessionRecord | None:
         """See `SessionStore.get`."""
         connections = self._ready() or await self._open()
-        rows = await connections.fetch(self._statements.get, {"the_key": key, "now": self._now()})
-        return SessionRecord(*rows[0]) if rows else None
+        rows = await connections.fetch(self._statements.get, {"the_key": key})
+        if not rows:
+            return None
+        record = SessionRecord(*rows[0])
+        return record if record.expires_at > self._now() else None
 
     async def create(self, key: str, record: SessionRecord) -> bool:
         """See `SessionStore.create`."""
