@@ -17,6 +17,9 @@ Answer = TypeVar("Answer")
 LIFETIME = 600.0
 """Seconds a record lives here unless a case says otherwise."""
 
+PATIENCE = 30.0
+"""Seconds that an engine may take to finish what it does in its own time: slow machines take some."""
+
 ODD_USER_IDS = {
     "unicode": "Zoë Ødegård 渡辺 🦀",
     "255 characters": "ü" * 255,
@@ -52,12 +55,15 @@ class ContractClock:
     """The time the cases go by: set by hand, or real where an engine keeps its own.
 
     Attributes:
-        short: seconds after which a short-lived record has expired.
+        short: seconds that a record lives which is to expire.
+        tight: seconds that a record lives which is to be saved before it expires: a call arrives within them even on
+            a busy machine.
     """
 
     def __init__(self, *, real: bool) -> None:
         self.real: bool = real
         self.short: float = 0.25 if real else 60.0
+        self.tight: float = 2.0 if real else 60.0
         self._now = 1_800_000_000.25
 
     def __call__(self) -> float:
@@ -67,12 +73,14 @@ class ContractClock:
     def advance(self, seconds: float) -> None:
         self._now += seconds
 
-    async def outlast_the_short(self) -> None:
-        """Come back when a record that was given ``short`` seconds just now has expired."""
-        if self.real:
-            await asyncio.sleep(self.short + 0.05)
-        else:
-            self.advance(self.short)
+    async def outlast(self, seconds: float) -> None:
+        """Come back when a record that was given that many seconds just now has expired."""
+        if not self.real:
+            self.advance(seconds)
+            return
+        until = time.time() + seconds + 0.05
+        while (left := until - time.time()) > 0:  # again, should the machine's clock have been set back
+            await asyncio.sleep(left)
 
     def record(
         self,
@@ -113,8 +121,8 @@ class SessionStoreContract:
 
     Attributes:
         can_set_clock: ``False`` where the engine decides by its own clock what has expired (as Redis does). The
-            records are then dated around the real time, a few cases wait a quarter of a second, and the few that
-            need an exact time are skipped.
+            records are then dated around the real time, a few cases wait for a quarter of a second or for two, and
+            the few that need an exact time are skipped.
         purges: ``False`` where the engine drops the expired by itself, so that ``purge`` has nothing to count.
     """
 
@@ -161,7 +169,7 @@ class SessionStoreContract:
 
     async def test_an_expired_record_is_none(self, store: SessionStore, clock: ContractClock) -> None:
         await store.create(key("a"), clock.record(lifetime=clock.short))
-        await clock.outlast_the_short()
+        await clock.outlast(clock.short)
 
         assert await store.get(key("a")) is None
 
@@ -211,7 +219,7 @@ class SessionStoreContract:
 
     async def test_create_may_take_the_key_of_an_expired_one(self, store: SessionStore, clock: ContractClock) -> None:
         await store.create(key("a"), clock.record("ada", lifetime=clock.short))
-        await clock.outlast_the_short()
+        await clock.outlast(clock.short)
         fresh = clock.record("bob", b'{"user_id":"bob"}')
 
         assert await store.create(key("a"), fresh) is True
@@ -265,7 +273,7 @@ class SessionStoreContract:
 
     async def test_replace_does_not_revive_an_expired_record(self, store: SessionStore, clock: ContractClock) -> None:
         await store.create(key("a"), clock.record(lifetime=clock.short))
-        await clock.outlast_the_short()
+        await clock.outlast(clock.short)
 
         assert await store.replace(key("a"), clock.record(version=2), version=1) is False
         assert await store.get(key("a")) is None
@@ -307,14 +315,14 @@ class SessionStoreContract:
     async def test_replace_may_shorten_the_life(self, store: SessionStore, clock: ContractClock) -> None:
         await store.create(key("a"), clock.record())
         await store.replace(key("a"), clock.record(version=2, lifetime=clock.short), version=1)
-        await clock.outlast_the_short()
+        await clock.outlast(clock.short)
 
         assert await store.get(key("a")) is None
 
     async def test_replace_may_lengthen_the_life(self, store: SessionStore, clock: ContractClock) -> None:
-        await store.create(key("a"), clock.record(lifetime=clock.short))
+        await store.create(key("a"), clock.record(lifetime=clock.tight))
         await store.replace(key("a"), clock.record(version=2), version=1)
-        await clock.outlast_the_short()
+        await clock.outlast(clock.tight)
 
         assert await store.get(key("a")) is not None
 
@@ -385,9 +393,9 @@ class SessionStoreContract:
         assert await store.get(key("a")) == expected
 
     async def test_touch_keeps_a_session_alive(self, store: SessionStore, clock: ContractClock) -> None:
-        await store.create(key("a"), clock.record(lifetime=clock.short))
+        await store.create(key("a"), clock.record(lifetime=clock.tight))
         await store.touch(key("a"), last_seen_at=clock(), expires_at=clock() + LIFETIME)
-        await clock.outlast_the_short()
+        await clock.outlast(clock.tight)
 
         assert await store.get(key("a")) is not None
         assert [k for k, _ in await store.list_user("ada")] == [key("a")]
@@ -399,7 +407,7 @@ class SessionStoreContract:
 
     async def test_touch_does_not_revive_an_expired_record(self, store: SessionStore, clock: ContractClock) -> None:
         await store.create(key("a"), clock.record(lifetime=clock.short))
-        await clock.outlast_the_short()
+        await clock.outlast(clock.short)
 
         assert await store.touch(key("a"), last_seen_at=clock(), expires_at=clock() + LIFETIME) is False
         assert await store.get(key("a")) is None
@@ -452,7 +460,7 @@ class SessionStoreContract:
 
     async def test_deleting_an_expired_record_says_false(self, store: SessionStore, clock: ContractClock) -> None:
         await store.create(key("a"), clock.record(lifetime=clock.short))
-        await clock.outlast_the_short()
+        await clock.outlast(clock.short)
 
         assert await store.delete(key("a")) is False
 
@@ -520,7 +528,7 @@ class SessionStoreContract:
     async def test_expired_records_are_not_listed(self, store: SessionStore, clock: ContractClock) -> None:
         await store.create(key("a"), clock.record(lifetime=clock.short))
         await store.create(key("b"), clock.record())
-        await clock.outlast_the_short()
+        await clock.outlast(clock.short)
 
         assert [k for k, _ in await store.list_user("ada")] == [key("b")]
 
@@ -615,7 +623,7 @@ class SessionStoreContract:
     async def test_expired_sessions_are_not_counted(self, store: SessionStore, clock: ContractClock) -> None:
         await store.create(key("a"), clock.record(lifetime=clock.short))
         await store.create(key("b"), clock.record())
-        await clock.outlast_the_short()
+        await clock.outlast(clock.short)
 
         assert await store.delete_user("ada") == 1
 
@@ -637,7 +645,7 @@ class SessionStoreContract:
         await together([store.create(key(f"k{n}"), clock.record(lifetime=clock.short)) for n in range(3)])
         alive = clock.record()
         await store.create(key("alive"), alive)
-        await clock.outlast_the_short()
+        await clock.outlast(clock.short)
 
         assert await store.purge() == (3 if self.purges else 0)
         assert await store.list_user("ada") == [(key("alive"), alive)]
@@ -652,21 +660,21 @@ class SessionStoreContract:
         self, store: SessionStore, clock: ContractClock
     ) -> None:
         await store.create(key("a"), clock.record(data=b"", lifetime=clock.short, successor=key("b")))
-        await clock.outlast_the_short()
+        await clock.outlast(clock.short)
 
         assert await store.purge() == (1 if self.purges else 0)
 
     async def test_purge_spares_what_was_touched_in_time(self, store: SessionStore, clock: ContractClock) -> None:
-        await store.create(key("a"), clock.record(lifetime=clock.short))
+        await store.create(key("a"), clock.record(lifetime=clock.tight))
         await store.touch(key("a"), last_seen_at=clock(), expires_at=clock() + LIFETIME)
-        await clock.outlast_the_short()
+        await clock.outlast(clock.tight)
 
         assert await store.purge() == 0
         assert await store.get(key("a")) is not None
 
     async def test_parallel_purges_count_each_record_once(self, store: SessionStore, clock: ContractClock) -> None:
         await together([store.create(key(f"k{n}"), clock.record(lifetime=clock.short)) for n in range(50)])
-        await clock.outlast_the_short()
+        await clock.outlast(clock.short)
 
         assert sum(await together([store.purge() for _ in range(4)])) == (50 if self.purges else 0)
 
@@ -810,12 +818,13 @@ async def cut_off(call: Awaitable[object], steps: int) -> None:
 
 
 async def eventually(check: Callable[[], Awaitable[bool]]) -> bool:
-    """Whether the check comes true within two seconds."""
-    for _ in range(100):
-        if await check():
-            return True
+    """Whether the check comes true, for what happens in an engine's own time."""
+    deadline = time.monotonic() + PATIENCE
+    while not await check():
+        if time.monotonic() > deadline:
+            return False
         await asyncio.sleep(0.02)
-    return False
+    return True
 
 
 def sorted_by_key(sessions: Sequence[tuple[str, SessionRecord | None]]) -> list[tuple[str, SessionRecord | None]]:

@@ -1,6 +1,16 @@
-"""What every test may ask for: a clock that stands still, and a process environment without this library's settings."""
+"""What every test may ask for: a clock that stands still, and a process environment without this library's settings.
+
+Hypothesis tries the same examples in every run, so that what a run says is about the change that it is for. Others are
+tried by ``pytest --hypothesis-profile=others``.
+"""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No example fails for being slow: that is about the machine, and what else it does.
+settings.register_profile("others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("others"), derandomize=True)
+settings.load_profile("same")
 
 # Before any test module imports it: its asserts are to explain themselves like a test's own.
 pytest.register_assert_rewrite("fastapi_sessionkit._contract")

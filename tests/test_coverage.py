@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.convertors import CONVERTOR_TYPES, Convertor
 from starlette.routing import Mount, compile_path
@@ -163,7 +163,6 @@ def up_to(count: int, pieces: list[str]) -> st.SearchStrategy[list[str]]:
     return lists.filter(lambda pieces: "" not in pieces[:-1])
 
 
-@settings(deadline=None)
 @given(patterns(2), up_to(2, [*PIECES]))
 @example("/*", ["{%s:path}"])
 @example("/**/b", ["a", "{%s:path}"])
@@ -173,7 +172,6 @@ def test_the_answer_is_what_enumerated_paths_say(pattern: str, pieces: list[str]
     assert said(coverage(Pattern(pattern), template_of(pieces))) == verdicts(pattern, pieces, longest=4)
 
 
-@settings(deadline=None)
 @given(patterns(3), up_to(3, [*PIECES, *VAGUE, *VAGUE]))
 @example("/a/b/**", ["a", "{%s:slashed}"])
 @example("/a", ["a", "{%s:maybe}"])
@@ -243,7 +241,6 @@ def test_an_earlier_pattern_hides_a_later_one(earlier: str, later: str, expected
 ENUMERATED = [*all_paths({"a", "b", "z"}, 6)]
 
 
-@settings(deadline=None)
 @given(patterns(5, "ab"), patterns(5, "ab"))
 def test_covers_is_what_enumerated_paths_say(earlier: str, later: str) -> None:
     hidden, hider = Pattern(later), Pattern(earlier)

@@ -316,7 +316,7 @@ async def test_a_token_of_one_kind_does_not_pass_for_another(site: Site) -> None
 @given(
     at=st.integers(0, 10_000), byte=st.sampled_from(range(0x21, 0x7F)), what=st.sampled_from(["set", "cut", "insert"])
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 async def test_an_altered_token_is_nobody_or_whom_it_was_made_for(
     *, encrypt: bool, at: int, byte: int, what: str
 ) -> None:

@@ -437,7 +437,7 @@ def spellings(draw: st.DrawFn) -> str:
     root_path=st.sampled_from(["", "", "", *ROOTS]),
     under_root=st.booleans(),
 )
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 async def test_attack_by_any_spelling_that_can_be_generated(
     pair: Pair, path: str, method: str, root_path: str, *, under_root: bool
 ) -> None:
@@ -446,7 +446,7 @@ async def test_attack_by_any_spelling_that_can_be_generated(
 
 @pytest.mark.anyio
 @given(path=st.text(max_size=20).map(lambda text: "/" + text))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 async def test_attack_by_any_text_at_all(pair: Pair, path: str) -> None:
     await pair.check(scope_of(path))
 
@@ -675,7 +675,7 @@ def targets(draw: st.DrawFn) -> bytes:
 
 
 @given(target=targets(), method=st.sampled_from([b"GET", b"GET", b"GET", b"HEAD", b"POST", b"OPTIONS"]))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_attack_over_a_server_by_any_spelling_that_can_be_generated(
     served: ServedPair, target: bytes, method: bytes
 ) -> None:

@@ -263,7 +263,7 @@ def client_of(app: FastAPI) -> httpx.AsyncClient:
 @pytest.mark.anyio
 @pytest.mark.parametrize("honours_vary", [True, False])
 @given(visits=st.lists(st.tuples(st.integers(0, 2), st.sampled_from([*PAGES, *SIGN_INS])), min_size=2, max_size=14))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 async def test_no_order_of_visits_serves_one_users_response_to_another(
     app: FastAPI, visits: list[tuple[int, str]], *, honours_vary: bool
 ) -> None:

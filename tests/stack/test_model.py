@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -286,12 +286,6 @@ def test_every_store_does_what_the_model_says(engine: str, make_store: Make, clo
         store = make_store(engine)
         run_state_machine_as_test(
             lambda: SessionMachine(store, clock, runner),  # type: ignore[arg-type]
-            settings=settings(
-                max_examples=EXAMPLES[engine],
-                stateful_step_count=30,
-                deadline=None,
-                suppress_health_check=[HealthCheck.too_slow],
-                database=None,
-            ),
+            settings=settings(max_examples=EXAMPLES[engine], stateful_step_count=30, database=None),
         )
         runner.run(store.aclose())
