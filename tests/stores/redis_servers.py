@@ -19,8 +19,11 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-PATIENCE = 15.0
-"""Seconds for a server to start, or for a cluster to agree."""
+PATIENCE = 60.0
+"""Seconds for a server to start, or for a cluster to agree: slow machines take some."""
+
+LOOKING = "the-tests"
+"""What the tests' own connections call themselves."""
 
 SLOTS = 16_384
 
@@ -58,7 +61,8 @@ class RedisServer:
             "daemonize": "no",
         }
         if cluster:
-            self._options |= {"cluster-enabled": "yes", "cluster-node-timeout": "2000"}
+            # A node that was away for seconds, or had no turn on a busy machine, has not failed: no test waits for that.
+            self._options |= {"cluster-enabled": "yes", "cluster-node-timeout": "60000"}
         self._options |= {name.replace("_", "-"): value for name, value in options.items()}
         self.port = _free_port(with_bus=cluster)
         self._process: subprocess.Popen[bytes] | None = None
@@ -72,7 +76,13 @@ class RedisServer:
 
     def client(self) -> Any:
         """A blocking client beside the store under test: to look, to break things."""
-        return Redis(host="127.0.0.1", port=self.port, protocol=2, password=self._options.get("requirepass"))
+        password = self._options.get("requirepass")
+        return Redis(host="127.0.0.1", port=self.port, protocol=2, password=password, client_name=LOOKING)
+
+    def connections(self) -> set[tuple[int, str]]:
+        """What the server has besides connections of the tests' own. It notices a moment later that one was closed."""
+        with self.client() as client:
+            return {(self.port, each["id"]) for each in client.client_list() if each["name"] != LOOKING}
 
     def start(self) -> None:
         """Start it on the same port and folder as before; back when it answers."""
@@ -183,6 +193,10 @@ class RedisCluster:
         with contextlib.ExitStack() as stack:
             clients = [stack.enter_context(server.client()) for server in self.servers if server is not dead]
             _until(lambda: all(_misses_slots(client) for client in clients), "the cluster does not miss its node")
+
+    def connections(self) -> set[tuple[int, str]]:
+        """Of all nodes, as each of them sees it."""
+        return set[tuple[int, str]]().union(*(server.connections() for server in self.servers))
 
     def flush(self) -> None:
         for server in self.servers:
@@ -318,9 +332,12 @@ def _until(true, complaint: str) -> None:
 
 
 def _free_port(*, with_bus: bool) -> int:
-    """A port nobody listens on; a cluster's node also needs the one 10,000 above."""
+    """A port nobody listens on; a cluster's node also needs the one 10,000 above.
+
+    Both below 32,768, from where on Linux gives a port to whoever connects to something.
+    """
     while True:
-        wanted = 20_000 + secrets.randbelow(10_000) if with_bus else 0
+        wanted = 20_000 + secrets.randbelow(2_700) if with_bus else 0
         with contextlib.suppress(OSError), socket.socket() as probe, socket.socket() as bus:
             probe.bind(("127.0.0.1", wanted))
             if with_bus:
