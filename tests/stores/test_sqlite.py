@@ -86,28 +86,29 @@ async def test_options_that_would_allow_nothing_are_refused(option: str) -> None
 
 
 async def test_many_first_calls_at_once_open_it_once(store: SQLStore, time: ContractClock) -> None:
-    before = threading.active_count()
+    before = _threads()
     await together([store.create(key(f"k{n}"), time.record()) for n in range(20)])
 
-    assert threading.active_count() - before == 2
+    # The connection that made the table had one too.
+    assert await eventually(lambda: _are_new(2, before))
 
 
 async def test_a_first_call_cancelled_anywhere_leaks_no_connection(file: Path, time: ContractClock) -> None:
-    before = threading.active_count()
+    before = _threads()
     for steps in range(60):
         store = SQLStore(f"sqlite:///{file}", clock=time)
         await cut_off(store.get(key("a")), steps)
         await store.aclose()
 
-    assert await eventually(lambda: _threads_are(before))
+    assert await eventually(lambda: _are_new(0, before))
 
 
 async def test_closing_ends_the_threads(store: SQLStore, time: ContractClock) -> None:
-    before = threading.active_count()
+    before = _threads()
     await store.create(key("a"), time.record())
     await store.aclose()
 
-    assert await eventually(lambda: _threads_are(before))
+    assert await eventually(lambda: _are_new(0, before))
 
 
 async def test_an_opening_that_failed_is_tried_again(tmp_path: Path, time: ContractClock) -> None:
@@ -246,13 +247,17 @@ async def test_the_log_is_copied_back_even_if_writes_never_pause(
     file: Path, store: SQLStore, time: ContractClock
 ) -> None:
     await store.create(key("a"), time.record())
-    for version in range(1, 500):
+    first = _start_of_log(file)
+    for version in range(1, 5000):
         # SQLite writes no page that would stay as it is, so each version says something else.
         data = (version % 256).to_bytes() * 200_000
         await store.replace(key("a"), time.record(data=data, version=version + 1), version=version)
+        if _start_of_log(file) - first >= 2:
+            break
 
-    # 500 writes of 200 kB: without checkpoints the log would hold all 100 MB.
-    assert _size_of_log(file) < 70_000_000
+    # How soon depends on the disk, and on who gets its turn; without it the log would hold every write.
+    assert _start_of_log(file) - first >= 2
+    assert _size_of_log(file) < version * 200_000
 
 
 async def test_a_purge_of_many_sessions_does_not_fill_the_disk_with_its_log(
@@ -296,7 +301,8 @@ async def test_a_counter_raised_by_four_processes_loses_no_step(
     file: Path, store: SQLStore, time: ContractClock
 ) -> None:
     await store.create(key("a"), time.record(data=b"0", version=0))
-    arguments = [f"sqlite:///{file}", store.table.name, key("a"), "50"]
+    # SQLite lets in anybody who waits, not who waited longest: on a slow disk five seconds may not be enough.
+    arguments = [f"sqlite:///{file}?timeout=60", store.table.name, key("a"), "50"]
     command = [sys.executable, str(Path(__file__).with_name("raise_a_counter.py")), *arguments]
     processes = [await asyncio.create_subprocess_exec(*command) for _ in range(4)]
     codes = await together([process.wait() for process in processes])
@@ -412,8 +418,19 @@ def _files(file: Path) -> list[str]:
     return sorted(path.name for path in file.parent.iterdir())
 
 
-async def _threads_are(count: int) -> bool:
-    return threading.active_count() == count
+def _threads() -> set[threading.Thread]:
+    return set(threading.enumerate())
+
+
+async def _are_new(count: int, before: set[threading.Thread]) -> bool:
+    """Whether there are so many threads that were not there before; of those, some may just be ending."""
+    return len(_threads() - before) == count
+
+
+def _start_of_log(file: Path) -> int:
+    """How often the log has started over (https://www.sqlite.org/fileformat2.html#walformat)."""
+    with Path(f"{file}-wal").open("rb") as log:
+        return int.from_bytes(log.read(16)[12:])
 
 
 def _size_of_log(file: Path) -> int:
