@@ -16,7 +16,7 @@ from tests.stack.lifespan import running
 pytestmark = pytest.mark.anyio
 
 OFTEN = 0.001
-SOON = 5.0
+SOON = 30.0
 
 
 class Recording(MemoryStore):

@@ -23,8 +23,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE = 30.0
-"""Seconds that the server may take to start."""
+PATIENCE = 120.0
+"""Seconds that the server may take to start, or to answer: slow machines take some."""
 
 
 def free_port() -> int:
@@ -89,7 +89,10 @@ class Visitor:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self._opener = urllib.request.build_opener(StayHere, urllib.request.HTTPCookieProcessor(CookieJar()))
+        # Straight to the shop, whatever proxy the environment names.
+        straight = urllib.request.ProxyHandler({})
+        cookies = urllib.request.HTTPCookieProcessor(CookieJar())
+        self._opener = urllib.request.build_opener(straight, StayHere, cookies)
 
     def get(self, path: str, accept: str = "text/html") -> Answer:
         """GET a path."""
@@ -102,7 +105,7 @@ class Visitor:
 
     def _send(self, request: urllib.request.Request) -> Answer:
         try:
-            with self._opener.open(request, timeout=10) as response:
+            with self._opener.open(request, timeout=PATIENCE) as response:
                 return Answer(response.status, response.headers, response.read().decode())
         except urllib.error.HTTPError as error:
             with error:

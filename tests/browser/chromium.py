@@ -17,6 +17,9 @@ ARGUMENTS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 
+PATIENCE = 120_000
+"""Milliseconds that it may take to start, which the first time on a machine takes longest."""
+
 # Playwright switches this off; a person's browser has it, and it is what the back button brings pages back from.
 KEPT_BACK_BUTTON = "--disable-back-forward-cache"
 
@@ -31,7 +34,10 @@ def running_chromium() -> Iterator[Browser]:
     """A headless browser."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=installed_chromium(), args=ARGUMENTS, ignore_default_args=[KEPT_BACK_BUTTON]
+            executable_path=installed_chromium(),
+            args=ARGUMENTS,
+            ignore_default_args=[KEPT_BACK_BUTTON],
+            timeout=PATIENCE,
         )
         yield browser
         browser.close()

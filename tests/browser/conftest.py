@@ -10,16 +10,19 @@ from examples.shop.smoke import free_port, running_shop
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-PATIENCE = 10_000
-"""Milliseconds that a page may take to show what is expected of it."""
+PATIENCE = 60_000
+"""Milliseconds that a page may take to show what is expected of it: slow machines take some."""
 
 
 # Not for the whole session: while Playwright runs, no other test of this process can start an event loop.
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra dev)")
+    from playwright.sync_api import expect
+
     from tests.browser.chromium import installed_chromium, running_chromium
 
+    expect.set_options(timeout=PATIENCE)
     if installed_chromium() is None:
         pytest.skip("no Chromium is installed")
     with running_chromium() as browser:

@@ -453,6 +453,9 @@ async def test_attack_by_any_text_at_all(pair: Pair, path: str) -> None:
 
 # Over real servers
 
+PATIENCE = 60.0
+"""Seconds for a server to start, to answer and to end: slow machines take some."""
+
 
 @dataclass
 class Served:
@@ -476,11 +479,11 @@ class Served:
 
     def stop(self) -> None:
         self.server.should_exit = True
-        self.thread.join(10)
+        self.thread.join(PATIENCE)
 
     def answer(self, request: bytes) -> bytes:
         """Everything that comes back until the server closes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
             connection.sendall(request)
             received = b""
             while chunk := connection.recv(65_536):
@@ -489,7 +492,7 @@ class Served:
 
 
 def _wait_for(condition: Any) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > until:
             pytest.fail("the server did not start")

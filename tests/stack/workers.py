@@ -17,7 +17,9 @@ from fastapi_sessionkit import CookieSettings
 from fastapi_sessionkit._cookie import SessionCookie
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
+PATIENCE = 120.0
+"""Seconds for the processes to start, to answer and to end: slow machines take some."""
+
 COOKIE = SessionCookie(CookieSettings()).name
 
 
@@ -92,7 +94,8 @@ class Visitor:
 
 
 def client() -> httpx.AsyncClient:
-    return httpx.AsyncClient(timeout=PATIENCE, limits=httpx.Limits(max_connections=None))
+    """Straight to the processes, whatever proxy the environment names."""
+    return httpx.AsyncClient(timeout=PATIENCE, limits=httpx.Limits(max_connections=None), trust_env=False)
 
 
 def _free_ports(count: int) -> list[int]:
@@ -107,7 +110,7 @@ def _answers(url: str) -> Any:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            return httpx.get(f"{url}/process", timeout=PATIENCE).json()
+            return httpx.get(f"{url}/process", timeout=PATIENCE, trust_env=False).json()
         except httpx.HTTPError:
             if time.monotonic() > deadline:
                 raise

