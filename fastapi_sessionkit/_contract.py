@@ -79,7 +79,8 @@ class ContractClock:
             self.advance(seconds)
             return
         until = time.time() + seconds + 0.05
-        while (left := until - time.time()) > 0:  # again, should the machine's clock have been set back
+        # More than once if the machine's clock is set back meanwhile.
+        while (left := until - time.time()) > 0:  # noqa: ASYNC110 - no event says what time it is
             await asyncio.sleep(left)
 
     def record(

@@ -34,7 +34,8 @@ def app() -> FastAPI:
 
     served = FastAPI(lifespan=lifespan)
     for name, store in stores.items():
-        served.mount(f"/{name}", World(store, time.time).app)
+        # A grace that no request outlives that waits its turn on a slow machine.
+        served.mount(f"/{name}", World(store, time.time, rotation_grace=120.0).app)
 
     @served.get("/process")
     async def process() -> int:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-import psutil  # type: ignore[import-untyped]
 import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -25,7 +24,7 @@ from tests.stores.redis_servers import Proxy, RedisServer
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 # Killed
@@ -326,7 +325,7 @@ async def test_a_locked_sqlite_is_503_for_changes_and_reads_on(tmp_path: Path, c
 
 
 async def test_a_redis_that_does_not_answer_is_503_in_time_and_serves_again(redis: RedisServer, clock: Clock) -> None:
-    store = RedisStore(redis.url, prefix="frozen:", clock=clock, timeout=0.2)
+    store = RedisStore(redis.url, prefix="frozen:", clock=clock, timeout=1)
     world = World(store, clock)
     browser = await world.signed_in()
     redis.freeze()
@@ -338,7 +337,7 @@ async def test_a_redis_that_does_not_answer_is_503_in_time_and_serves_again(redi
         redis.thaw()
 
     assert {(answer.status, answer.token) for answer in answers} == {(503, None)}
-    assert took < 2
+    assert took < 20  # one after the other they would take 40
     assert await eventually_opens(world, browser)
     await store.aclose()
 
@@ -346,21 +345,17 @@ async def test_a_redis_that_does_not_answer_is_503_in_time_and_serves_again(redi
 async def test_a_postgres_that_does_not_answer_is_503_in_time_and_serves_again(postgres: Any, clock: Clock) -> None:
     if isinstance(postgres, ForeignPostgres):
         pytest.skip("this server is not ours to stop")
-    store = SQLStore(postgres.url, table_name="frozen", clock=clock, connection_timeout=0.3, answer_timeout=0.3)
+    store = SQLStore(postgres.url, table_name="frozen", clock=clock, connection_timeout=1.5, answer_timeout=1.5)
     world = World(store, clock)
     browser = await world.signed_in()
-    postmaster = psutil.Process(postgres._server.get_pid())  # noqa: SLF001
-    processes = [postmaster, *postmaster.children(recursive=True)]
-    for process in processes:
-        process.suspend()
+    stopped = postgres.freeze()
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             answers = await asyncio.gather(
                 *(browser.send(*where) for where in [("GET", "/me"), ("POST", "/raise")] * 10)
             )
     finally:
-        for process in processes:
-            process.resume()
+        postgres.thaw(stopped)
 
     assert {(answer.status, answer.token) for answer in answers} == {(503, None)}
     assert await eventually_opens(world, browser)
