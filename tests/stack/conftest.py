@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fastapi_sessionkit import MemoryStore, SessionStore
+from fastapi_sessionkit._contract import PATIENCE
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.stores.sql import SQLStore
 from tests.conftest import Clock
@@ -53,8 +54,14 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> 
             return SQLStore(f"sqlite:///{tmp_path / name}.db", clock=clock)
         server: Any = request.getfixturevalue(engine)
         if engine == "postgres":
-            return SQLStore(server.url, table_name=f"sessions_{name}", clock=clock)
-        return RedisStore(server.url, prefix=f"{name}:", clock=clock)
+            return SQLStore(
+                server.url,
+                table_name=f"sessions_{name}",
+                connection_timeout=PATIENCE,
+                answer_timeout=PATIENCE,
+                clock=clock,
+            )
+        return RedisStore(server.url, prefix=f"{name}:", clock=clock, timeout=PATIENCE)
 
     return make
 

@@ -16,13 +16,16 @@ from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.stores.sql import SQLStore
 from tests.stack.application import World
 
+PATIENCE = 60.0
+"""Seconds for an engine to answer: four processes at once keep a slow machine busy."""
+
 
 def app() -> FastAPI:
     stores: dict[str, SessionStore] = {}
     for name in ("sqlite", "postgres", "redis"):
         url = os.environ.get(f"STACK_{name.upper()}")
         if url:
-            stores[name] = RedisStore(url) if name == "redis" else SQLStore(url)
+            stores[name] = _store(name, url)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -42,3 +45,9 @@ def app() -> FastAPI:
         return os.getpid()
 
     return served
+
+
+def _store(name: str, url: str) -> SessionStore:
+    if name == "redis":
+        return RedisStore(url, timeout=PATIENCE)
+    return SQLStore(url, connection_timeout=PATIENCE, answer_timeout=PATIENCE)

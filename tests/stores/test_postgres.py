@@ -11,7 +11,15 @@ import asyncpg  # type: ignore[import-untyped]
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from fastapi_sessionkit._contract import ContractClock, SessionStoreContract, cut_off, eventually, key, together
+from fastapi_sessionkit._contract import (
+    PATIENCE,
+    ContractClock,
+    SessionStoreContract,
+    cut_off,
+    eventually,
+    key,
+    together,
+)
 from fastapi_sessionkit.stores import _postgres
 from fastapi_sessionkit.stores.sql import SQLStore
 from tests.stores.postgres_server import ForeignPostgres, PostgresServer
@@ -32,7 +40,14 @@ async def store(postgres: Postgres, table_name: str, time: ContractClock) -> Asy
     engine = create_async_engine(
         postgres.url, connect_args={"server_settings": {"application_name": table_name}}, hide_parameters=True
     )
-    store = SQLStore(engine, table_name=table_name, max_connections=4, clock=time)
+    store = SQLStore(
+        engine,
+        table_name=table_name,
+        max_connections=4,
+        connection_timeout=PATIENCE,
+        answer_timeout=PATIENCE,
+        clock=time,
+    )
     yield store
     await store.aclose()
     await engine.dispose()

@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as TimedOut
 
-from fastapi_sessionkit._contract import ContractClock, SessionStoreContract, eventually, key
+from fastapi_sessionkit._contract import PATIENCE, ContractClock, SessionStoreContract, eventually, key
 from fastapi_sessionkit.errors import ConfigurationError
 from fastapi_sessionkit.stores.base import SessionRecord
 from fastapi_sessionkit.stores.redis import RedisStore
@@ -42,7 +42,7 @@ def look(server: RedisServer) -> Iterator[Any]:
 
 @pytest.fixture
 async def store(server: RedisServer, look: Any) -> AsyncIterator[RedisStore]:
-    store = RedisStore(server.url)
+    store = RedisStore(server.url, timeout=PATIENCE)
     yield store
     await store.aclose()
 
@@ -56,7 +56,7 @@ async def proxy(server: RedisServer, look: Any) -> AsyncIterator[Proxy]:
 @pytest.fixture
 async def through(proxy: Proxy) -> AsyncIterator[RedisStore]:
     """A store whose connections can be broken at will."""
-    store = RedisStore(proxy.url)
+    store = RedisStore(proxy.url, timeout=PATIENCE)
     yield store
     await store.aclose()
 
@@ -89,7 +89,7 @@ class TestRedisStore(SessionStoreContract):
 
     @pytest.fixture
     async def store(self, clock: ContractClock, server: RedisServer) -> AsyncIterator[RedisStore]:
-        store = RedisStore(server.url, clock=clock, prefix=f"{secrets.token_hex(4)}:")
+        store = RedisStore(server.url, clock=clock, prefix=f"{secrets.token_hex(4)}:", timeout=PATIENCE)
         yield store
         await store.aclose()
 
@@ -100,7 +100,7 @@ class TestRedisStoreByTheRealTime(SessionStoreContract):
 
     @pytest.fixture
     async def store(self, clock: ContractClock, server: RedisServer) -> AsyncIterator[RedisStore]:
-        store = RedisStore(server.url, prefix=f"{secrets.token_hex(4)}:")
+        store = RedisStore(server.url, prefix=f"{secrets.token_hex(4)}:", timeout=PATIENCE)
         yield store
         await store.aclose()
 
@@ -113,7 +113,7 @@ class TestRedisStoreWithAClientThatDecodes(SessionStoreContract):
     @pytest.fixture
     async def store(self, clock: ContractClock, server: RedisServer) -> AsyncIterator[RedisStore]:
         client = Redis.from_url(server.url, decode_responses=True, protocol=3)
-        store = RedisStore(client, clock=clock, prefix=f"{secrets.token_hex(4)}:")
+        store = RedisStore(client, clock=clock, prefix=f"{secrets.token_hex(4)}:", timeout=PATIENCE)
         yield store
         await store.aclose()
         await client.aclose()

@@ -9,7 +9,7 @@ from redis.asyncio import RedisCluster as Client
 from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import RedisError
 
-from fastapi_sessionkit._contract import ContractClock, SessionStoreContract, eventually, key
+from fastapi_sessionkit._contract import PATIENCE, ContractClock, SessionStoreContract, eventually, key
 from fastapi_sessionkit.stores.base import SessionRecord
 from fastapi_sessionkit.stores.redis import RedisStore
 from tests.stores.redis_servers import RedisCluster, RedisServer
@@ -27,7 +27,7 @@ def cluster() -> Iterator[RedisCluster]:
 @pytest.fixture
 async def store(cluster: RedisCluster) -> AsyncIterator[RedisStore]:
     cluster.flush()
-    store = RedisStore(cluster.url)
+    store = RedisStore(cluster.url, timeout=PATIENCE)
     yield store
     await store.aclose()
 
@@ -47,7 +47,7 @@ class TestRedisStoreOnACluster(SessionStoreContract):
 
     @pytest.fixture
     async def store(self, clock: ContractClock, cluster: RedisCluster) -> AsyncIterator[RedisStore]:
-        store = RedisStore(cluster.url, clock=clock, prefix=f"{secrets.token_hex(4)}:")
+        store = RedisStore(cluster.url, clock=clock, prefix=f"{secrets.token_hex(4)}:", timeout=PATIENCE)
         yield store
         await store.aclose()
 
@@ -58,7 +58,7 @@ class TestRedisStoreWithAClusterClient(SessionStoreContract):
     @pytest.fixture
     async def store(self, clock: ContractClock, cluster: RedisCluster) -> AsyncIterator[RedisStore]:
         client = Client.from_url(cluster.servers[1].url, decode_responses=True)
-        store = RedisStore(client, clock=clock, prefix=f"{secrets.token_hex(4)}:")
+        store = RedisStore(client, clock=clock, prefix=f"{secrets.token_hex(4)}:", timeout=PATIENCE)
         yield store
         await store.aclose()
         await client.aclose()
