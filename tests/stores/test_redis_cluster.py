@@ -274,6 +274,9 @@ class SlotMove:
     def undo(self) -> None:
         with self._target.client() as target:
             target.flushall()
+        with self._source.client() as source:
+            # The newest epoch wins. The move gave it to the target, whose gossip would otherwise claim the slot again.
+            source.execute_command("CLUSTER BUMPEPOCH")
         self._give_to(self._source, self._source_id)
 
     def _give_to(self, owner: RedisServer, owner_id: str) -> None:
