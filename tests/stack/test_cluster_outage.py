@@ -20,7 +20,7 @@ REQUESTS = [("GET", "/me"), ("POST", "/raise"), ("POST", "/unseen/a/b"), ("POST"
 @pytest.fixture(scope="module")
 def serving_the_rest() -> Iterator[RedisCluster]:
     """Goes on with the slots that are left."""
-    cluster = RedisCluster(durable=True, cluster_require_full_coverage="no")
+    cluster = RedisCluster(durable=True, cluster_node_timeout="2000", cluster_require_full_coverage="no")
     yield cluster
     cluster.close()
 
@@ -28,7 +28,7 @@ def serving_the_rest() -> Iterator[RedisCluster]:
 @pytest.fixture(scope="module")
 def all_or_nothing() -> Iterator[RedisCluster]:
     """Serves nothing while a slot is missing, which is Redis' default."""
-    cluster = RedisCluster(durable=True, cluster_require_full_coverage="yes")
+    cluster = RedisCluster(durable=True, cluster_node_timeout="2000", cluster_require_full_coverage="yes")
     yield cluster
     cluster.close()
 
