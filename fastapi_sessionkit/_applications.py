@@ -8,7 +8,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.applications import Starlette
 
 from fastapi_sessionkit._denial import Redirected, redirect_response
-from fastapi_sessionkit._handle import Services
+from fastapi_sessionkit._lookup import ambiguous, installed
 from fastapi_sessionkit._routes import in_place, served
 from fastapi_sessionkit.dependencies import (
     Asked,
@@ -28,14 +28,6 @@ _SAME_COOKIE = (
     'SessionKit(name="staff", cookie=CookieSettings(name="staff_session"))'
 )
 _OF_NO_KIT = frozenset({get_session, get_session_info, is_authenticated, require_session})
-
-
-def installed(app: Starlette) -> Iterator[Services[Any]]:
-    """The kits that are on the application itself."""
-    for middleware in app.user_middleware:
-        services = middleware.kwargs.get("services")
-        if isinstance(services, Services):
-            yield services
 
 
 def mounted(app: Starlette) -> Iterator[tuple[str, Starlette]]:
@@ -93,7 +85,10 @@ def check_unambiguous(
         for route in served(app):
             for call in route.dependencies:
                 if _is_of_no_kit(call) and call not in getattr(app, "dependency_overrides", ()):
-                    raise ConfigurationError(_ambiguous(call, at + route.template))
+                    name = (
+                        "RouterGuard(...)" if isinstance(call, RouterGuard) else getattr(call, "__name__", repr(call))
+                    )
+                    raise ConfigurationError(f"{at}{route.template}: {ambiguous(f'Depends({name})')}")
     for path, inner in mounted(app):
         check_unambiguous(inner, at + path, around | kits, several=several)
 
@@ -102,16 +97,3 @@ def _is_of_no_kit(call: Any) -> bool:
     if isinstance(call, Required | Asked):
         return call.kit is None
     return isinstance(call, RouterGuard) or call in _OF_NO_KIT
-
-
-def _ambiguous(call: Any, route: str) -> str:
-    if isinstance(call, RouterGuard):
-        name = "RouterGuard(...)"
-        instead = "A guard whose session is one kit's goes on the application: kit.install(app, guard=...)"
-    else:
-        name = getattr(call, "__name__", repr(call))
-        instead = "Use the kit's own: kit.get_session, kit.require_role(...)"
-    return (
-        f"{route}: Depends({name}) can't tell which session is meant: more than one SessionKit is installed on this "
-        f"application. {instead}"
-    )

@@ -1,5 +1,6 @@
 """Finding the handle of the current request, or saying what to do when there is none."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from starlette.applications import Starlette
@@ -27,16 +28,22 @@ def handle_of(scope: Scope, caller: str, kit: object | None = None) -> SessionHa
             "early to ask: the kit is always the innermost"
         )
         raise ConfigurationError(msg)
-    if kit is None and handle.outer is not None and _kits_on(handle.app) > 1:
-        msg = (
-            f"{caller} can't tell which session is meant: more than one SessionKit is installed on this application. "
-            "Use the kit's own: kit.get_session, kit.require_role(...), kit.set_session(request, ...)"
-        )
-        raise ConfigurationError(msg)
+    if kit is None and handle.outer is not None and len(list(installed(handle.app))) > 1:
+        raise ConfigurationError(ambiguous(caller))
     return handle
 
 
-def _kits_on(app: object) -> int:
-    """Counted where they are installed: a kit that an application shares with the one around it has no handle here."""
-    middleware = app.user_middleware if isinstance(app, Starlette) else ()
-    return sum(isinstance(each.kwargs.get("services"), Services) for each in middleware)
+def installed(app: object) -> Iterator[Services[Any]]:
+    """The kits that are on the application itself: one that it shares with the one around it has no handle here."""
+    for middleware in app.user_middleware if isinstance(app, Starlette) else ():
+        services = middleware.kwargs.get("services")
+        if isinstance(services, Services):
+            yield services
+
+
+def ambiguous(caller: str) -> str:
+    """What to say to somebody who asks for "the" session where there are several."""
+    return (
+        f"{caller} can't tell which session is meant: more than one SessionKit is installed on this application. Use the "
+        "kit's own: kit.get_session, kit.require_role(...), kit.set_session(request, ...), kit.install(app, guard=...)"
+    )

@@ -102,6 +102,8 @@ class SessionMiddleware:
     def _refuse_cross_origin(self, handle: SessionHandle[Any], scope: Scope) -> None:
         if handle.token is not None and not self.services.origins.allows(scope):
             handle.asked = True
+            method = scope.get("method", "GET")
+            logger.debug("%s %r: refused, the session's cookie came from another origin", method, scope["path"])
             raise Forbidden("Cross-origin request refused")
 
     async def _respond(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,10 +2,9 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from inspect import isawaitable
+from functools import lru_cache, partial
 from typing import Any
 
 from fastapi import HTTPException
@@ -19,7 +18,7 @@ from fastapi_sessionkit._patterns import Pattern, PatternIndex
 from fastapi_sessionkit._preflight import answers_preflight, is_preflight
 from fastapi_sessionkit._redirects import checked_target
 from fastapi_sessionkit.errors import ConfigurationError, require_bool
-from fastapi_sessionkit.requirements import NOBODY, Access, Requirement, Subject, origin_of, signed_in
+from fastapi_sessionkit.requirements import Access, Requirement, Subject, custom, name_of, signed_in
 from fastapi_sessionkit.rules import Rule
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -164,17 +163,14 @@ class RouterGuard:
 
     async def judge(self, selection: Selection, subject: Subject) -> Decision:
         """Hold somebody against what is required."""
-        rule, requirement, check = selection.rule, selection.requirement, subject.access.check
+        rule, requirement = selection.rule, selection.requirement
+        if rule is not None:
+            requirement = enforced(rule, subject.access)
         if requirement is None:
             return selection.granted
-        if check is None or rule is None:
-            reason = await requirement.refusal(subject)
-        else:
-            reason = await _checked(check, rule, subject)
+        reason = await requirement.refusal(subject)
         somebody = subject.session is not None
-        if reason is None and somebody:
-            return selection.granted
-        return Decision(reason is None, rule, reason or selection.granted.reason, requirement, somebody)
+        return Decision(reason is None, rule, reason or f"fulfils {requirement}", requirement, somebody)
 
     async def enforce(self, handle: SessionHandle[Any], scope: Scope) -> None:
         """Let the request pass, or raise what it is answered with. Loads the session only where it matters.
@@ -218,6 +214,8 @@ class RouterGuard:
 
     async def _send_home(self, handle: SessionHandle[Any], scope: Scope, path: str) -> None:
         if not self._home.matches(path) and await handle.load() is not None:
+            if self.debug:
+                logger.debug("%r is for those who are not signed in: sent to %r", path, self.home_path)
             raise redirect(scope, self.home_path)
 
     def _denial(self, decision: Decision, path: str) -> Denial:
@@ -250,14 +248,12 @@ def _page(path: str, name: str) -> Pattern:
     return Pattern(path)
 
 
-async def _checked(check: Callable[[Any, Any], Any], rule: Rule, subject: Subject) -> str | None:
-    try:
-        answer = check(rule, subject.session)
-        allowed = await answer if isawaitable(answer) else answer
-    except Exception as error:  # noqa: BLE001 - it denies
-        logger.error("Access(check=...) raised for %s, so it denies: %s", rule, origin_of(error))  # noqa: TRY400
-        return "the access check raised"
-    return None if allowed else NOBODY if subject.session is None else "the access check said no"
+def enforced(rule: Rule, access: Access) -> Requirement | None:
+    """What is asked where a rule decides: its own conditions, or the kit's check instead of them."""
+    check = access.check
+    if check is None or rule.requirement is None:
+        return rule.requirement
+    return custom(partial(check, rule), name_of(check))
 
 
 def route_path(scope: Scope) -> str:

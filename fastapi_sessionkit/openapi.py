@@ -15,8 +15,8 @@ from fastapi_sessionkit._handle import Services
 from fastapi_sessionkit._patterns import Pattern
 from fastapi_sessionkit._routes import Served, served
 from fastapi_sessionkit.dependencies import Required, require_session
-from fastapi_sessionkit.guard import RouterGuard
-from fastapi_sessionkit.requirements import Access, Requirement, all_of, custom, signed_in
+from fastapi_sessionkit.guard import RouterGuard, enforced
+from fastapi_sessionkit.requirements import Access, Requirement, all_of, signed_in
 from fastapi_sessionkit.rules import Rule
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def cases(guard: RouterGuard, method: str, template: str, access: Access) -> Ite
     """What a guard requires on a template's paths: certain for all of them last, what is only possible before."""
     if "{" not in template:
         selection = guard.select(method, template)
-        yield Case(None, _enforced(selection.rule, access) if selection.rule else selection.requirement)
+        yield Case(None, enforced(selection.rule, access) if selection.rule else selection.requirement)
         return
     passed: list[Pattern] = []
     for where, pattern, requirement in _in_order(guard, method, access):
@@ -107,18 +107,10 @@ def _in_order(guard: RouterGuard, method: str, access: Access) -> Iterator[tuple
     """What decides, in the order in which ``RouterGuard.select`` asks it."""
     for rule in guard.rules:
         if rule.covers_method(method):
-            yield rule.pattern, rule.path, _enforced(rule, access)
+            yield rule.pattern, rule.path, enforced(rule, access)
     if guard.global_protect:
         for pattern, _ in guard.open:
             yield pattern.text, pattern, None
-
-
-def _enforced(rule: Rule, access: Access) -> Requirement | None:
-    """What ``RouterGuard.judge`` asks where this rule decides: its own conditions, or the kit's check instead of them."""
-    check: Any = access.check
-    if check is None or rule.requirement is None:
-        return rule.requirement
-    return custom(check)  # for its name; nobody is asked here
 
 
 def _documented(schema: Schema, app: FastAPI, kit: Kit, guard: RouterGuard | None) -> Schema:

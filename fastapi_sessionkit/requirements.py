@@ -327,8 +327,13 @@ def custom(fn: Check, name: str | None = None) -> Requirement:
     if not callable(fn):
         msg = f"custom() takes a function of the session, not {fn!r}"
         raise ConfigurationError(msg)
-    own = getattr(fn, "__name__", type(fn).__name__)
-    return _Custom(fn, name or ("check" if own == "<lambda>" else own))
+    return _Custom(fn, name or name_of(fn))
+
+
+def name_of(fn: Callable[..., Any]) -> str:
+    """What logs and OpenAPI call a function that checks."""
+    own: str = getattr(fn, "__name__", type(fn).__name__)
+    return "check" if own == "<lambda>" else own
 
 
 def check_readable(requirement: Requirement, model: type, access: Access) -> Requirement:

@@ -121,6 +121,24 @@ def test_global_protection_and_exclude_say_so(everything_logged: pytest.LogCaptu
     assert "the login page" in login
 
 
+def test_a_signed_in_browser_that_is_sent_home_is_logged(everything_logged: pytest.LogCaptureFixture) -> None:
+    client, kit = guarded(RouterGuard(global_protect=True, login_path="/login", debug=True))
+    signed_in(client, kit, AppSession(user_id="u"))
+
+    client.get("/login", headers={"sec-fetch-mode": "navigate"})
+
+    assert "sent to '/'" in lines(everything_logged)[-1]
+
+
+def test_csrf_that_is_refused_is_logged(everything_logged: pytest.LogCaptureFixture) -> None:
+    client, kit = guarded(RouterGuard())
+    signed_in(client, kit, AppSession(user_id="u"))
+
+    client.post("/a", headers={"sec-fetch-site": "cross-site"})
+
+    assert "POST '/a': refused, the session's cookie came from another origin" in everything_logged.text
+
+
 def test_without_debug_no_decision_is_logged(everything_logged: pytest.LogCaptureFixture) -> None:
     client, _ = guarded(RouterGuard(protect=RULES))
 

@@ -340,7 +340,18 @@ async def test_an_access_check_that_raises_denies_and_is_logged(caplog: pytest.L
         raise RuntimeError
 
     assert not await permitted(Rule("/a", role="admin"), ADMIN, access=Access(check=check))
-    assert "Access(check=...) raised for /a, so it denies" in caplog.text
+    assert "custom:check raised, so it denies" in caplog.text
+
+
+async def test_a_decision_of_the_access_check_names_the_check_and_no_condition_that_nobody_asked() -> None:
+    def by_clearance(rule: Rule, session: Any) -> bool:
+        return rule.pattern == "/a"
+
+    guard, access = RouterGuard(protect=[Rule("/*", role="x"), Rule("/**")]), Access(check=by_clearance)
+    decision = await guard.decide("GET", "/b", ADMIN, access=access)
+
+    assert str(decision.requirement) == "custom:by_clearance"
+    assert decision.reason == "custom:by_clearance said no"
 
 
 async def test_the_access_check_is_not_asked_for_a_public_rule() -> None:
