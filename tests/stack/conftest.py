@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fastapi_sessionkit import MemoryStore, SessionStore
-from fastapi_sessionkit._contract import PATIENCE
+from fastapi_sessionkit._contract.tools import PATIENCE
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.stores.sql import SQLStore
 from tests.conftest import Clock

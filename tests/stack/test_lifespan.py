@@ -10,7 +10,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from fastapi_sessionkit import SessionStore
-from fastapi_sessionkit._contract import eventually
+from fastapi_sessionkit._contract.tools import eventually
 from tests.conftest import Clock
 from tests.stack.application import World
 from tests.stack.lifespan import running

@@ -3,9 +3,10 @@ from collections.abc import Callable
 
 import pytest
 
-from fastapi_sessionkit._contract import ContractClock, SessionStoreContract, key
+from fastapi_sessionkit._contract.tools import ContractClock, key
 from fastapi_sessionkit.errors import ConfigurationError
 from fastapi_sessionkit.stores.memory import MemoryStore
+from fastapi_sessionkit.testing import SessionStoreContract
 
 pytestmark = pytest.mark.anyio
 

@@ -11,17 +11,10 @@ import asyncpg  # type: ignore[import-untyped]
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from fastapi_sessionkit._contract import (
-    PATIENCE,
-    ContractClock,
-    SessionStoreContract,
-    cut_off,
-    eventually,
-    key,
-    together,
-)
+from fastapi_sessionkit._contract.tools import PATIENCE, ContractClock, cut_off, eventually, key, together
 from fastapi_sessionkit.stores import _postgres
 from fastapi_sessionkit.stores.sql import SQLStore
+from fastapi_sessionkit.testing import SessionStoreContract
 from tests.stores.postgres_server import ForeignPostgres, PostgresServer
 
 pytestmark = pytest.mark.anyio

@@ -15,10 +15,11 @@ from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as TimedOut
 
-from fastapi_sessionkit._contract import PATIENCE, ContractClock, SessionStoreContract, eventually, key
+from fastapi_sessionkit._contract.tools import PATIENCE, ContractClock, eventually, key
 from fastapi_sessionkit.errors import ConfigurationError
 from fastapi_sessionkit.stores.base import SessionRecord
 from fastapi_sessionkit.stores.redis import RedisStore
+from fastapi_sessionkit.testing import SessionStoreContract
 from tests.stores.redis_servers import Proxy, RedisServer
 
 A, B = key("a"), key("b")

@@ -9,9 +9,10 @@ from redis.asyncio import RedisCluster as Client
 from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import RedisError
 
-from fastapi_sessionkit._contract import PATIENCE, ContractClock, SessionStoreContract, eventually, key
+from fastapi_sessionkit._contract.tools import PATIENCE, ContractClock, eventually, key
 from fastapi_sessionkit.stores.base import SessionRecord
 from fastapi_sessionkit.stores.redis import RedisStore
+from fastapi_sessionkit.testing import SessionStoreContract
 from tests.stores.redis_servers import RedisCluster, RedisServer
 
 A = key("a")

@@ -11,9 +11,10 @@ import pytest
 from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import RedisError
 
-from fastapi_sessionkit._contract import ContractClock, SessionStoreContract, key
+from fastapi_sessionkit._contract.tools import ContractClock, key
 from fastapi_sessionkit.stores.base import SessionRecord
 from fastapi_sessionkit.stores.redis import RedisStore
+from fastapi_sessionkit.testing import SessionStoreContract
 from tests.stores.redis_servers import RedisSentinel, RedisServer
 
 PATIENCE = 30.0

@@ -20,9 +20,10 @@ from cryptography.x509.oid import NameOID
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from fastapi_sessionkit._contract import ContractClock, SessionStoreContract, key
+from fastapi_sessionkit._contract.tools import ContractClock, key
 from fastapi_sessionkit.stores.base import SessionRecord
 from fastapi_sessionkit.stores.redis import RedisStore
+from fastapi_sessionkit.testing import SessionStoreContract
 from tests.stores.redis_servers import Proxy, RedisServer
 
 A = key("a")

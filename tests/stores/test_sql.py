@@ -4,9 +4,9 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from fastapi_sessionkit._contract import SessionStoreContract
 from fastapi_sessionkit.stores._core import Connections, CoreConnections
 from fastapi_sessionkit.stores.sql import SQLStore
+from fastapi_sessionkit.testing import SessionStoreContract
 
 
 class ThroughTheCore(SQLStore):

@@ -12,9 +12,10 @@ from sqlalchemy import MetaData, event
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from fastapi_sessionkit._contract import ContractClock, SessionStoreContract, cut_off, eventually, key, together
+from fastapi_sessionkit._contract.tools import ContractClock, cut_off, eventually, key, together
 from fastapi_sessionkit.errors import ConfigurationError
 from fastapi_sessionkit.stores.sql import SQLStore
+from fastapi_sessionkit.testing import SessionStoreContract
 
 pytestmark = pytest.mark.anyio
 
