@@ -244,12 +244,6 @@ async def test_a_node_that_does_not_answer_is_an_error_in_time(cluster: RedisClu
     await store.aclose()
 
 
-async def finds_a(store: RedisStore) -> bool:
-    with suppress(RedisError):
-        return await store.get(A) is not None
-    return False
-
-
 class SlotMove:
     """Moves the slot of one key to another node, in the two steps that a resharding takes."""
 
@@ -267,23 +261,30 @@ class SlotMove:
         with self._source.client() as source, self._target.client() as target:
             target.execute_command("CLUSTER", "SETSLOT", self._slot, "IMPORTING", self._source_id)
             source.execute_command("CLUSTER", "SETSLOT", self._slot, "MIGRATING", self._target_id)
-            source.execute_command("MIGRATE", "127.0.0.1", self._target.port, self._name, 0, 1000)
+            source.execute_command("MIGRATE", "127.0.0.1", self._target.port, self._name, 0, 30_000)
 
     def finish(self) -> None:
-        self._give_to(self._target, self._target_id)
+        # The target first: it takes a newer epoch for it, against which no older word of the source's counts.
+        self._tell(sorted(self._servers, key=lambda server: server is not self._target), self._target_id)
 
     def undo(self) -> None:
         with self._target.client() as target:
             target.flushall()
+        # The source last, when the others have said for the last time that it isn't the source's, and it has heard
+        # that: its own epoch is an older one, so their word would count.
+        self._tell([server for server in self._servers if server is not self._source], self._source_id)
         with self._source.client() as source:
-            # The newest epoch wins. The move gave it to the target, whose gossip would otherwise claim the slot again.
-            source.execute_command("CLUSTER BUMPEPOCH")
-        self._give_to(self._source, self._source_id)
+            for _ in range(5):
+                source.ping()
+        self._tell([self._source], self._source_id)
 
-    def _give_to(self, owner: RedisServer, owner_id: str) -> None:
-        with owner.client() as client:
-            # The word of its newest epoch counts: gossip that is still on its way can't take the slot back.
-            client.execute_command("CLUSTER", "BUMPEPOCH")
-        for server in sorted(self._servers, key=lambda server: server is not owner):
+    def _tell(self, servers: list[RedisServer], owner_id: str) -> None:
+        for server in servers:
             with server.client() as client:
                 client.execute_command("CLUSTER", "SETSLOT", self._slot, "NODE", owner_id)
+
+
+async def finds_a(store: RedisStore) -> bool:
+    with suppress(RedisError):
+        return await store.get(A) is not None
+    return False
