@@ -13,7 +13,7 @@ from fastapi_sessionkit._contract.tools import PATIENCE, ContractClock, eventual
 from fastapi_sessionkit.stores.base import SessionRecord
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.testing import SessionStoreContract
-from tests.stores.redis_servers import RedisCluster, RedisServer
+from tests.stores.redis_servers import RedisCluster
 
 A = key("a")
 
@@ -134,61 +134,65 @@ async def test_opening_and_closing_leaks_no_connection(cluster: RedisCluster) ->
     assert await eventually(lambda: has_only(cluster, before))
 
 
+@pytest.fixture
+async def moving() -> AsyncIterator[RedisCluster]:
+    """A cluster of the test's own: the nodes of one in which a slot has moved go on to talk about it."""
+    cluster = RedisCluster()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+async def roaming(moving: RedisCluster) -> AsyncIterator[RedisStore]:
+    store = RedisStore(moving.url, timeout=PATIENCE)
+    yield store
+    await store.aclose()
+
+
 @pytest.mark.anyio
 async def test_sessions_are_found_while_their_slot_moves_and_afterwards(
-    store: RedisStore, cluster: RedisCluster
+    roaming: RedisStore, moving: RedisCluster
 ) -> None:
     record = a_record(None)
-    await store.create(A, record)
-    move = SlotMove(cluster, f"session:{A}")
-    try:
-        move.begin()
-        # Gone from the old node, not yet announced by the new one: the answer is ASK.
-        assert await store.get(A) == record
-        assert await store.replace(A, a_record(None, version=2), version=1) is True
+    await roaming.create(A, record)
+    move = SlotMove(moving, f"session:{A}")
 
-        move.finish()
-        # The answer is MOVED, and the store remembers.
-        assert await store.touch(A, last_seen_at=time.time(), expires_at=time.time() + 999) is True
-        assert await store.delete(A) is True
-    finally:
-        move.undo()
+    move.begin()
+    # Gone from the old node, not yet announced by the new one: the answer is ASK.
+    assert await roaming.get(A) == record
+    assert await roaming.replace(A, a_record(None, version=2), version=1) is True
 
-    assert await store.create(A, record) is True
+    move.finish()
+    # The answer is MOVED, and the store remembers.
+    assert await roaming.touch(A, last_seen_at=time.time(), expires_at=time.time() + 999) is True
+    assert await roaming.delete(A) is True
 
 
 @pytest.mark.anyio
-async def test_a_hundred_calls_at_once_find_a_slot_that_has_moved(store: RedisStore, cluster: RedisCluster) -> None:
+async def test_a_hundred_calls_at_once_find_a_slot_that_has_moved(roaming: RedisStore, moving: RedisCluster) -> None:
     record = a_record(None)
-    await store.create(A, record)
-    move = SlotMove(cluster, f"session:{A}")
-    try:
-        move.begin()
-        assert await asyncio.gather(*(store.get(A) for _ in range(100))) == [record] * 100
-        move.finish()
-        assert await asyncio.gather(*(store.get(A) for _ in range(100))) == [record] * 100
-    finally:
-        move.undo()
+    await roaming.create(A, record)
+    move = SlotMove(moving, f"session:{A}")
+
+    move.begin()
+    assert await asyncio.gather(*(roaming.get(A) for _ in range(100))) == [record] * 100
+    move.finish()
+    assert await asyncio.gather(*(roaming.get(A) for _ in range(100))) == [record] * 100
 
 
 @pytest.mark.anyio
 async def test_a_session_is_found_when_its_slot_moved_and_the_old_node_died(
-    store: RedisStore, cluster: RedisCluster
+    roaming: RedisStore, moving: RedisCluster
 ) -> None:
     record = a_record(None)
-    await store.create(A, record)
-    move = SlotMove(cluster, f"session:{A}")
-    old_node = cluster.server_of(f"session:{A}")
-    try:
-        move.begin()
-        move.finish()
-        old_node.kill()
-        # Nobody is left to say MOVED: the store has to look where the slots are.
-        assert await store.get(A) == record
-    finally:
-        old_node.start()
-        move.undo()
-        cluster.settle()
+    await roaming.create(A, record)
+    move = SlotMove(moving, f"session:{A}")
+    move.begin()
+    move.finish()
+    moving.server_of(f"session:{A}").kill()
+
+    # Nobody is left to say MOVED: the store has to look where the slots are.
+    assert await roaming.get(A) == record
 
 
 @pytest.mark.anyio
@@ -265,23 +269,9 @@ class SlotMove:
 
     def finish(self) -> None:
         # The target first: it takes a newer epoch for it, against which no older word of the source's counts.
-        self._tell(sorted(self._servers, key=lambda server: server is not self._target), self._target_id)
-
-    def undo(self) -> None:
-        with self._target.client() as target:
-            target.flushall()
-        # The source last, when the others have said for the last time that it isn't the source's, and it has heard
-        # that: its own epoch is an older one, so their word would count.
-        self._tell([server for server in self._servers if server is not self._source], self._source_id)
-        with self._source.client() as source:
-            for _ in range(5):
-                source.ping()
-        self._tell([self._source], self._source_id)
-
-    def _tell(self, servers: list[RedisServer], owner_id: str) -> None:
-        for server in servers:
+        for server in sorted(self._servers, key=lambda server: server is not self._target):
             with server.client() as client:
-                client.execute_command("CLUSTER", "SETSLOT", self._slot, "NODE", owner_id)
+                client.execute_command("CLUSTER", "SETSLOT", self._slot, "NODE", self._target_id)
 
 
 async def finds_a(store: RedisStore) -> bool:
