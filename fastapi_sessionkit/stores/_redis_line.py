@@ -115,12 +115,18 @@ class Line:
         self._timer = None
         if not self._unanswered:
             return
-        deadline = self._unanswered[0].deadline
-        if self._loop.time() < deadline:
-            self._timer = self._loop.call_at(deadline, self._watch)
-        else:
+        oldest = self._unanswered[0]
+        if self._loop.time() < oldest.deadline:
+            self._timer = self._loop.call_at(oldest.deadline, self._watch)
+        else:  # one turn later: if it was this process that had no time, the reply may be there and not read yet
+            self._loop.call_soon(self._give_up, oldest)
+
+    def _give_up(self, call: Call) -> None:
+        if self._unanswered and self._unanswered[0] is call:
             self._fail(TimedOut(f"No reply from Redis within {self._timeout} seconds."))
             self._task.cancel()
+        elif self._timer is None:
+            self._watch()
 
     async def _read(self) -> None:
         while self.usable or self._unanswered:

@@ -96,9 +96,14 @@ class Watch:
     def _look(self) -> None:
         self._timer = None
         latest = self._loop.time() - self._seconds
-        for task, begun in self._begun.items():
-            if begun <= latest and task not in self._late:
-                self._late.add(task)
-                task.cancel()
+        late = [(task, begun) for task, begun in self._begun.items() if begun <= latest and task not in self._late]
+        if late:  # one turn later: if it was this process that had no time, the answer may be there and not read yet
+            self._loop.call_soon(self._cancel, late)
         if self._begun:
             self._set_timer()
+
+    def _cancel(self, late: list[tuple[asyncio.Task[object], float]]) -> None:
+        for task, begun in late:
+            if self._begun.get(task) == begun:
+                self._late.add(task)
+                task.cancel()

@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
@@ -178,6 +179,20 @@ async def test_an_answer_that_does_not_come_is_an_error_and_the_statement_is_cal
         assert await eventually(lambda: _is(0, _waiting(server, store)))
 
     assert await hasty.get(key("a")) == record
+    await hasty.aclose()
+
+
+async def test_an_answer_that_came_while_this_process_stood_still_counts(store: SQLStore, time: ContractClock) -> None:
+    hasty = SQLStore(store.engine, table_name=store.table.name, answer_timeout=0.5, clock=time)
+    record = time.record()
+    await hasty.create(key("a"), record)
+    await hasty.get(key("a"))  # the statement is known from here on: the next read is one trip
+    read = asyncio.ensure_future(hasty.get(key("a")))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    sleep(1.5)  # noqa: ASYNC251 - the process stands still, longer than an answer may take
+
+    assert await read == record
     await hasty.aclose()
 
 
