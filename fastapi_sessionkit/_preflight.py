@@ -34,4 +34,10 @@ def answers_preflight(app: Any, scope: Scope) -> bool:
             return cors or answers_preflight(inner, {**scope, **child})
         if match is Match.FULL:
             return isinstance(route, Route) and context.methods == {"OPTIONS"}
-    return True
+    return app.router.default == app.router.not_found
+
+
+def route_answers_preflight(scope: Scope) -> bool:
+    """The same where the route is found already: whether it is for OPTIONS alone."""
+    route = scope.get("route")
+    return isinstance(route, Route) and route.methods == {"OPTIONS"}

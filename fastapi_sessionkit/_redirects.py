@@ -36,11 +36,13 @@ def checked_target(target: str, name: str) -> str:
 def login_redirect_target(request: HTTPConnection, default: str = "/") -> str:
     """Where to send the browser after signing in: the query's ``next`` if it is a path on this site, else ``default``.
 
-    The result is safe as a ``Location``: it never leads to another site. ``next`` given more than once counts as none.
+    The result is safe as a ``Location``: it never leads to another site, so a ``default`` that would counts as ``/``.
+    (As a bare dependency FastAPI would take ``default`` from the query.) ``next`` given more than once counts as none.
     The login form must hand the query on: ``<form method="post">`` without an action does.
 
     Source: OWASP, Unvalidated Redirects and Forwards Cheat Sheet.
     """
+    default = default if is_same_site(default) else "/"
     wanted = request.query_params.getlist("next")
     if len(wanted) != 1 or not is_same_site(wanted[0]):
         return default

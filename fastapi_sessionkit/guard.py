@@ -15,7 +15,7 @@ from fastapi_sessionkit._denial import Denial, denied, is_navigation, redirect
 from fastapi_sessionkit._handle import SessionHandle
 from fastapi_sessionkit._lookup import handle_of
 from fastapi_sessionkit._patterns import Pattern, PatternIndex
-from fastapi_sessionkit._preflight import answers_preflight, is_preflight
+from fastapi_sessionkit._preflight import answers_preflight, is_preflight, route_answers_preflight
 from fastapi_sessionkit._redirects import checked_target
 from fastapi_sessionkit.errors import ConfigurationError, require_bool
 from fastapi_sessionkit.requirements import Access, Requirement, Subject, custom, name_of, signed_in
@@ -172,8 +172,13 @@ class RouterGuard:
         somebody = subject.session is not None
         return Decision(reason is None, rule, reason or f"fulfils {requirement}", requirement, somebody)
 
-    async def enforce(self, handle: SessionHandle[Any], scope: Scope) -> None:
+    async def enforce(self, handle: SessionHandle[Any], scope: Scope, *, routed: bool = False) -> None:
         """Let the request pass, or raise what it is answered with. Loads the session only where it matters.
+
+        Args:
+            handle: the request's session.
+            scope: the request.
+            routed: whether its route is found already, so that this guard is one of its dependencies.
 
         Raises:
             NotAuthenticated: 401; with ``HX-Redirect`` for HTMX.
@@ -192,8 +197,9 @@ class RouterGuard:
             session, access = await handle.load(), handle.services.access
             if access.check is not None or not selection.requirement.is_met(session, access):
                 decision = await self.judge(selection, handle.subject())
-                if not decision.allowed and is_preflight(scope) and answers_preflight(scope["app"], scope):
-                    decision = _PREFLIGHT.granted
+                if not decision.allowed and is_preflight(scope):
+                    passes = route_answers_preflight(scope) if routed else answers_preflight(scope["app"], scope)
+                    decision = _PREFLIGHT.granted if passes else decision
             elif not self.debug:
                 return
         if self.debug:
@@ -210,7 +216,7 @@ class RouterGuard:
     async def __call__(self, connection: HTTPConnection) -> None:
         """The guard as a dependency; the same decision as on the application."""
         handle = handle_of(connection.scope, "Depends(RouterGuard(...))")
-        await self.enforce(handle, connection.scope)
+        await self.enforce(handle, connection.scope, routed=True)
 
     async def _send_home(self, handle: SessionHandle[Any], scope: Scope, path: str) -> None:
         if not self._home.matches(path) and await handle.load() is not None:

@@ -782,6 +782,29 @@ def anything_class(app: ASGIApp) -> Any:
     return Anything()
 
 
+def test_what_looks_like_a_preflight_runs_nothing_behind_the_guard_of_a_mounted_router() -> None:
+    guarded = APIRouter(dependencies=[Depends(RouterGuard(protect=[Rule("/**", role="admin")]))])
+    guarded.api_route("/secret", methods=["GET", "OPTIONS"])(lambda: "secret")
+    guarded.options("/alone")(lambda: "nothing else")
+    app = FastAPI()
+    SessionKit(secret_key=SECRET).install(app)
+    app.mount("/sub", guarded)
+    client = TestClient(app, base_url="https://testserver")
+
+    assert client.options("/sub/secret", headers=PREFLIGHT).status_code == 401
+    assert client.options("/sub/alone", headers=PREFLIGHT).status_code == 200
+
+
+def test_what_looks_like_a_preflight_does_not_reach_what_answers_unknown_paths() -> None:
+    app = FastAPI()
+    SessionKit(secret_key=SECRET).install(app, guard=RouterGuard(global_protect=True))
+    app.router.default = PlainTextResponse("secret")
+
+    client = TestClient(app, base_url="https://testserver")
+
+    assert client.options("/unknown", headers=PREFLIGHT).status_code == 401
+
+
 @pytest.mark.parametrize("missing", list(PREFLIGHT))
 def test_options_that_is_no_preflight_is_behind_the_gate(missing: str) -> None:
     app, _ = cors_app(middleware=False)
