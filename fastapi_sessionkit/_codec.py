@@ -11,8 +11,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
 
+from fastapi_sessionkit.session import Session
+
 M = TypeVar("M", bound=BaseModel)
 
+_CONSULTS = ("now_op", "default_factory", "post_init", "custom_init")  # in a schema of Pydantic's core
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None), datetime, date, time, timedelta, Decimal, UUID})
 
 
@@ -66,8 +69,10 @@ class SessionCodec(Generic[M]):
         """
         session = self.load(data)
         shared = _is_immutable(session)
-        if shared and session.__pydantic_extra__ is not None:
-            object.__setattr__(session, "__pydantic_extra__", _FrozenExtra(session.__pydantic_extra__))
+        if shared:
+            object.__setattr__(session, "__pydantic_fields_set__", _FrozenNames(session.__pydantic_fields_set__))
+            if session.__pydantic_extra__ is not None:
+                object.__setattr__(session, "__pydantic_extra__", _FrozenExtra(session.__pydantic_extra__))
         return session, shared
 
     def patched(self, session: M, changes: Mapping[str, Any]) -> M:
@@ -131,11 +136,12 @@ class SessionCodec(Generic[M]):
         return self.model.model_validate(fields, by_alias=False, by_name=True)
 
 
+def _refuse(*_: Any, **__: Any) -> Any:
+    raise TypeError("A session is frozen. Change it with update_session(request, name=...)")
+
+
 class _FrozenExtra(dict[str, Any]):
     """The extra fields of a session that requests share: ``model_extra`` hands out the dict itself."""
-
-    def _refuse(self, *_: Any, **__: Any) -> Any:
-        raise TypeError("A session is frozen. Change it with update_session(request, name=...)")
 
     __setitem__ = __delitem__ = clear = pop = popitem = _refuse
     __ior__ = setdefault = update = _refuse  # pyright: ignore[reportAssignmentType]
@@ -150,29 +156,68 @@ class _FrozenExtra(dict[str, Any]):
         return dict, (dict(self),)
 
 
+class _FrozenNames(set[str]):
+    """The names of the fields that were given, of a session that requests share: ``model_fields_set`` hands them out."""
+
+    add = clear = discard = pop = remove = _refuse
+    update = difference_update = intersection_update = symmetric_difference_update = _refuse
+    __ior__ = __isub__ = __iand__ = __ixor__ = _refuse  # pyright: ignore[reportAssignmentType]
+
+    def __copy__(self) -> set[str]:
+        return set(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> set[str]:
+        return set(self)
+
+    def __reduce__(self) -> tuple[type[set[str]], tuple[list[str]]]:
+        return set, (list(self),)
+
+
 def _fields(session: BaseModel) -> dict[str, Any]:
     declared = {name: session.__dict__[name] for name in type(session).model_fields}
     return {**declared, **(session.__pydantic_extra__ or {})}
 
 
 def _is_immutable(model: BaseModel) -> bool:
-    """Whether nothing in it can change, at any depth."""
+    """Whether nothing in it can change, at any depth, except that its own extra fields are still to be frozen."""
     if not _is_fixed(type(model)):
         return False
     parts = [*model.__dict__.values(), *(model.__pydantic_extra__ or {}).values()]
     for part in parts:  # it grows by the parts of what is looked at
         if type(part) in _ATOMS:
             continue
-        if isinstance(part, (tuple, frozenset)):
+        if isinstance(part, (tuple, frozenset)) and not hasattr(part, "__dict__"):
             parts.extend(part)
-        elif not (_is_immutable(part) if isinstance(part, BaseModel) else isinstance(part, Enum)):
+        elif isinstance(part, BaseModel):
+            if part.__pydantic_extra__ is not None or not _is_immutable(part):
+                return False
+        elif not isinstance(part, Enum):
             return False
     return True
 
 
 @lru_cache(256)
 def _is_fixed(model: type[BaseModel]) -> bool:
-    """Whether nothing can be hung on an instance: it is frozen, and has no private attribute or cached property."""
+    """Whether the same data always gives the same instance, and nothing can be hung on it.
+
+    A plain frozen ``BaseModel`` takes attributes whose name begins with an underscore; a ``Session`` refuses them.
+    """
     members = (member for base in model.__mro__ for member in vars(base).values())
     keeps = bool(model.__private_attributes__) or any(isinstance(member, cached_property) for member in members)
-    return bool(model.model_config.get("frozen")) and not keeps
+    frozen = bool(model.model_config.get("frozen")) and model.__setattr__ is Session.__setattr__
+    return frozen and not keeps and _reads_alike(model.__pydantic_core_schema__)
+
+
+def _reads_alike(schema: object) -> bool:
+    """Whether validation asks neither the clock nor any function but Pydantic's and this library's."""
+    if isinstance(schema, (list, tuple)):
+        return all(map(_reads_alike, schema))
+    if not isinstance(schema, dict):
+        return True
+    if any(schema.get(name) for name in _CONSULTS):
+        return False
+    if str(schema.get("type")).startswith("function-"):
+        function = schema["function"]["function"]
+        if str(getattr(function, "__module__", "")).partition(".")[0] not in {"pydantic", "fastapi_sessionkit"}:
+            return False
+    return all(_reads_alike(part) for name, part in schema.items() if name not in {"serialization", "metadata"})

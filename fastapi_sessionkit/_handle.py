@@ -3,8 +3,9 @@
 A handle lives in the ASGI scope and dies with its request. No global and no context variable holds a session.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Generic
@@ -15,7 +16,7 @@ from starlette.types import Scope
 
 from fastapi_sessionkit._codec import M, SessionCodec
 from fastapi_sessionkit._cookie import LIMIT, SessionCookie
-from fastapi_sessionkit._lifetimes import Lifetimes
+from fastapi_sessionkit._lifetimes import Lifetimes, View
 from fastapi_sessionkit._origin import SAFE_METHODS, OriginPolicy
 from fastapi_sessionkit._revalidation import Revalidation
 from fastapi_sessionkit.backends import Loaded, SessionBackend
@@ -146,8 +147,8 @@ class SessionHandle(Generic[M]):
                     view = loaded.view
                     if view is not None and self.services.lifetimes.clock() < view.quiet_until and not self._unseen:
                         self.loaded, self.session = loaded, view.session
-                    elif self._accept(loaded):
-                        await self._complete(loaded)
+                    else:
+                        await self._accept(loaded)
             self._fetched = True
         finally:
             self._fetching = False
@@ -176,56 +177,70 @@ class SessionHandle(Generic[M]):
             return SessionInfo.of(self.loaded.record)
         return SessionInfo.of(self.services.lifetimes.begun(b"", user_id_of(session), self._ttl))
 
-    def _accept(self, loaded: Loaded) -> bool:
-        """Take the record as this request's session, if it is alive and fits; says whether that asks for more."""
-        record, services, view = loaded.record, self.services, loaded.view
+    async def _accept(self, loaded: Loaded) -> None:
+        """Take the record as this request's session, if it is alive and fits, and the application agrees."""
+        services, view = self.services, loaded.view
         if view is None:
-            view = loaded.view = services.lifetimes.view(record)
-        now = services.lifetimes.clock()
-        if now >= view.ends_at:
-            return False
-        session = view.session
+            view = loaded.view = services.lifetimes.view(loaded.record)
+        if services.lifetimes.clock() >= view.ends_at:
+            return
+        session = view.session or self._opened(loaded, view)
         if session is None:
-            try:
-                session, shared = services.codec.open(record.data)
-            except ValidationError as error:
-                self._reject(loaded, error)
-                return False
-            if shared:
-                view.session = session
-                if services.revalidation is None:
-                    view.quiet_until = min(view.ends_at, view.touch_due_at)
-            else:
-                self._handed, self.pending = [(session, record.data)], True
+            return
+        answer = session
+        if services.revalidation is not None:
+            answer = await self._revalidated(services.revalidation, loaded, session)
+            if self._fetched:  # signed in or out while it was asked: that stands
+                return
+        if answer is None:
+            self._start_over(Action.SIGN_OUT, None)
+            self.pending = True
+            return
         self.loaded, self.session = loaded, session
-        if now >= view.touch_due_at and not loaded.superseded:
+        if view.session is None:
+            self._handed, self.pending = [(session, loaded.record.data)], True
+        if services.lifetimes.clock() >= view.touch_due_at and not loaded.superseded:
             self._touch_due = self.pending = True
-        return bool(self._unseen) or services.revalidation is not None
+        if answer is not session or self._unseen:
+            self._catch_up(session, answer, loaded.record)
 
-    async def _complete(self, loaded: Loaded) -> None:
+    def _opened(self, loaded: Loaded, view: View) -> M | None:
+        """The session in a record, kept for the next request if nothing in it can change; ``None`` if it does not fit."""
+        try:
+            session, shared = self.services.codec.open(loaded.record.data)
+        except ValidationError as error:
+            self._reject(loaded, error)
+            return None
+        if shared:
+            view.session = session
+            if self.services.revalidation is None:
+                view.quiet_until = min(view.ends_at, view.touch_due_at)
+        return session
+
+    def _catch_up(self, session: M, answer: M, record: SessionRecord) -> None:
+        """Apply what the application answered, and what was marked before anything was loaded."""
         self.pending = True
-        if self.services.revalidation is not None and self.session is not None:
-            await self._revalidate(self.services.revalidation, loaded, self.session)
+        changed = self.services.codec.changed_in_place(answer, record.data)
+        if changed:
+            self._apply(session, {name: getattr(answer, name) for name in changed})
+            self._answered = True
         unseen, self._unseen = self._unseen, []
         for step in unseen:
             if self.session is not None:
                 self._apply(self.session, step)
 
-    async def _revalidate(self, revalidation: Revalidation[M], loaded: Loaded, session: M) -> None:
+    async def _revalidated(self, revalidation: Revalidation[M], loaded: Loaded, session: M) -> M | None:
+        """What the application makes of the session; ``None`` when it shall end."""
         key = loaded.key or self.token
         if not revalidation.is_due(key):
-            return
+            return session
         answer = await revalidation.ask(session)
         if answer is None:
             logger.info("A session was ended by the revalidate hook")
-            self._start_over(Action.SIGN_OUT, None)
-            return
-        changed = self.services.codec.changed_in_place(answer, loaded.record.data)
-        if changed:
-            self._apply(session, {name: getattr(answer, name) for name in changed})
-            self._answered = True
-        else:
+        elif not self.services.codec.changed_in_place(answer, loaded.record.data):
             revalidation.settle(key)
+            return session
+        return answer
 
     def _reject(self, loaded: Loaded, error: ValidationError) -> None:
         details = [f"{'.'.join(map(str, item['loc'])) or 'the whole'}: {item['type']}" for item in error.errors()]
@@ -341,7 +356,7 @@ class SessionHandle(Generic[M]):
             NotAuthenticated: a session that was changed unseen turned out to be nobody's.
             SessionTooLarge: the session outgrew the cookie.
         """
-        if self._unseen or (self._action is Action.ROTATE and not self._fetched):
+        if self._unseen or (self._action is Action.ROTATE and self.loaded is None):
             await self._load_unseen()
         if self._handed:
             self._notice_changes_in_place()
@@ -349,10 +364,11 @@ class SessionHandle(Generic[M]):
             return None
         cookie = None  # for those who take a CancelScope for something that swallows exceptions
         with anyio.CancelScope(shield=True):
-            cookie = await self._save()
+            cookie = await _unbroken(self.save())
         return cookie  # noqa: RET504
 
-    async def _save(self) -> bytes | None:
+    async def save(self) -> bytes | None:
+        """Save what was marked; ``commit`` does it to the end, whatever happens to who waits."""
         if self._action is Action.SIGN_IN and self.session is not None:
             return await self._save_sign_in(self.session)
         if self._action is Action.SIGN_OUT or self.loaded is None:
@@ -444,6 +460,21 @@ class SessionHandle(Generic[M]):
         )
         self._require_room(changed)
         return changed
+
+
+async def _unbroken(work: Coroutine[Any, Any, bytes | None]) -> bytes | None:
+    """Run it to the end although whoever waits is cancelled in asyncio's own way, of which anyio's shield knows nothing."""
+    try:
+        task = asyncio.get_running_loop().create_task(work)
+    except RuntimeError:  # on trio there is no other way than anyio's
+        return await work
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # said where it happened; nobody is left to hear it
+        raise
 
 
 def user_id_of(session: object) -> str | None:

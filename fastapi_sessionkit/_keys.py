@@ -126,6 +126,9 @@ def encryption(context: BackendContext) -> tuple[Seal, Unseal]:
 
     def unseal(token: bytes) -> bytes:
         sealed = _decoded(token)
+        if _encoded(sealed) != token:
+            msg = "A token has one spelling only"
+            raise BadData(msg)
         for cipher in ciphers:
             try:
                 return cipher.decrypt(sealed[:12], sealed[12:], salt)

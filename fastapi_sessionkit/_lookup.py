@@ -16,21 +16,29 @@ def handle_of(scope: Scope, caller: str, kit: object | None = None) -> SessionHa
     Raises:
         ConfigurationError: no kit is installed, or more than one and none is named.
     """
-    handle: SessionHandle[Any] | None = scope.get(SCOPE_KEY)
-    if kit is not None:
-        while handle is not None and handle.services.kit is not kit:
-            handle = handle.outer
+    innermost: SessionHandle[Any] | None = scope.get(SCOPE_KEY)
+    if kit is None and innermost is not None and innermost.outer is not None:
+        kit = _the_kit_of(scope, innermost, caller)
+    handle = innermost
+    while handle is not None and kit is not None and handle.services.kit is not kit:
+        handle = handle.outer
     if handle is None:
-        which = "no SessionKit is" if kit is None else "this SessionKit is not"
+        which = "no SessionKit is" if innermost is None else "this SessionKit is not"
         msg = (
             f"{caller} found that {which} installed on the application. Install it once, next to where the "
             "application is made: kit = SessionKit(AppSession, secret_key=...); kit.install(app). Middleware comes too "
             "early to ask: the kit is always the innermost"
         )
         raise ConfigurationError(msg)
-    if kit is None and handle.outer is not None and len(list(installed(handle.app))) > 1:
-        raise ConfigurationError(ambiguous(caller))
     return handle
+
+
+def _the_kit_of(scope: Scope, innermost: SessionHandle[Any], caller: str) -> object:
+    """The one kit that is meant where several are around: that of the application itself, if it has any."""
+    kits = [services.kit for services in installed(scope.get("app"))] or [innermost.services.kit]
+    if len(kits) > 1 or (kits == [innermost.services.kit] and len(list(installed(innermost.app))) > 1):
+        raise ConfigurationError(ambiguous(caller))
+    return kits[0]
 
 
 def installed(app: object) -> Iterator[Services[Any]]:

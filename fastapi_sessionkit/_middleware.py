@@ -14,7 +14,7 @@ from fastapi_sessionkit._cookie import mark
 from fastapi_sessionkit._handle import SCOPE_KEY, Services, SessionHandle
 from fastapi_sessionkit._lifecycle import Lifecycle
 from fastapi_sessionkit._origin import SAFE_METHODS
-from fastapi_sessionkit.errors import Forbidden
+from fastapi_sessionkit.errors import Forbidden, StoreUnavailable
 from fastapi_sessionkit.guard import RouterGuard
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -106,13 +106,16 @@ class SessionMiddleware:
             logger.debug("%s %r: refused, the session's cookie came from another origin", method, scope["path"])
             raise Forbidden("Cross-origin request refused")
 
-    async def _respond(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with an error as if the application had raised it: its exception handlers see it."""
+    async def _respond(
+        self, error: Exception, scope: Scope, receive: Receive, send: Send, *, handled: bool = True
+    ) -> None:
+        """Answer with an error as if the application had raised it: its exception handlers see it, if ``handled``."""
 
         async def failing(*_: object) -> None:
             raise error
 
-        await ExceptionMiddleware(failing, handlers=_handlers(self.host))(scope, receive, send)
+        handlers = _handlers(self.host) if handled else {}
+        await ExceptionMiddleware(failing, handlers=handlers)(scope, receive, send)
 
     def _watched(self, send: Send) -> Send:
         async def send_watched(message: Message) -> None:
@@ -159,8 +162,13 @@ class _Commit:
         The application's exception handler may change the session again, to sign out for example.
         """
         self._handle.reopen()
+        self._scope[SCOPE_KEY] = self._handle  # also where an application with a kit of its own failed, inside this one
         send = _closing(self._send_instead, self._scope)
-        await self._respond(error, self._scope, self._receive, send)  # raises what has no handler
+        try:
+            await self._respond(error, self._scope, self._receive, send)  # raises what has no handler
+        except StoreUnavailable as again:  # a handler changed the session once more, and that was not saved either
+            self._handle.reopen()
+            await self._respond(again, self._scope, self._receive, send, handled=False)
         self._handle.replaced = True
         raise ResponseReplaced from error
 

@@ -29,7 +29,7 @@ class Revalidation(Generic[M]):
     def is_due(self, key: Hashable) -> bool:
         """Whether the session was not asked about for that long."""
         asked = self._asked.get(key)
-        return asked is None or self._clock() - asked >= self._every
+        return asked is None or not 0 <= self._clock() - asked < self._every  # the clock may have been set back
 
     async def ask(self, session: M) -> M | None:
         """The session, a changed one, or ``None`` when it shall end.

@@ -63,7 +63,7 @@ def signed_in(client: C, kit: SessionKit[M], session: M) -> C:
         raise ConfigurationError(msg)
     handle: SessionHandle[M] = SessionHandle(kit.services, _scope(client), None, None)
     handle.sign_in(session, None)
-    cookie = _at_once(handle.commit())
+    cookie = _at_once(handle.save())
     if cookie is not None:
         _store_cookie(client, cookie.decode("latin-1"))
     return client

@@ -779,6 +779,41 @@ async def test_a_cancelled_request_has_saved_all_or_nothing(clock: Clock) -> Non
             assert opened(kit, old) is not None
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/rotate", "/in"])
+async def test_a_request_that_is_cancelled_in_asyncio_s_own_way_has_saved_all_or_nothing(
+    clock: Clock, path: str
+) -> None:
+    """``asyncio.timeout``, ``wait_for`` and a server that shuts down know nothing of anyio's shield."""
+    store = Recording()
+    kit = make(store, clock)
+    app = application(kit)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://testserver") as client:
+        for patience in range(1, 40):
+            await client.post("/in")
+            store.turns = lambda: 2
+            request = asyncio.ensure_future(client.post(path))
+            for _ in range(patience):
+                await asyncio.sleep(0)
+            request.cancel()
+            await asyncio.gather(request, return_exceptions=True)
+            store.turns = lambda: 0
+
+            assert len(await store.list_user("ada")) == 1
+            client.cookies.clear()
+            await store.delete_user("ada")
+
+
+@every_cookie_backend
+def test_a_token_has_one_spelling_only(encrypt: bool, clock: Clock) -> None:
+    kit = make(CookieBackend(encrypt=encrypt), clock)
+    token = browser(kit).cookies[COOKIE]
+
+    assert opened(kit, token) is not None
+    for spelling in (f"{token}=", f"{token}==", f"!{token}", f"{token[:9]}~{token[9:]}", f"{token[:9]}.{token[9:]}"):
+        assert opened(kit, spelling) is None
+
+
 # The limit
 
 

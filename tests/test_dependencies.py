@@ -562,3 +562,28 @@ def test_require_takes_a_requirement() -> None:
 def test_names_are_needed(make: Callable[..., Any]) -> None:
     with pytest.raises(ConfigurationError):
         make()
+
+
+def test_in_an_application_inside_another_kit_s_inside_its_own_the_names_mean_its_own_kit() -> None:
+    ours = SessionKit(Session, secret_key=SECRET, name="ours", cookie=CookieSettings(name="ours"))
+    theirs = SessionKit(Session, secret_key=SECRET, name="theirs", cookie=CookieSettings(name="theirs"))
+    outer, middle, inner = FastAPI(), FastAPI(), FastAPI()
+    ours.install(outer)
+    theirs.install(middle)
+    ours.install(inner)
+    outer.mount("/middle", middle)
+    middle.mount("/inner", inner)
+
+    @inner.get("/admin", dependencies=[Depends(require_role("admin"))])
+    async def admin() -> None: ...
+
+    @inner.get("/who")
+    async def who(session: Annotated[Session, Depends(require_session)]) -> str:
+        return session.user_id
+
+    client = TestClient(outer, base_url="https://testserver")
+    signed_in(client, ours, Session(user_id="ann"))
+    signed_in(client, theirs, Session(user_id="bob", role="admin"))
+
+    assert client.get("/middle/inner/who").json() == "ann"
+    assert client.get("/middle/inner/admin").status_code == 403

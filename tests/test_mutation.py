@@ -17,6 +17,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from fastapi_sessionkit import (
     CookieBackend,
+    CookieSettings,
     MemoryStore,
     NotAuthenticated,
     RouterGuard,
@@ -1445,7 +1446,7 @@ def test_a_handler_of_what_the_commit_raised_may_sign_out(stored: SessionKit[App
     assert not client.cookies
 
 
-def test_a_handler_of_a_failed_commit_that_fails_to_save_too_is_an_error_and_nothing_is_sent_twice(
+def test_a_handler_of_a_failed_commit_that_fails_to_save_too_gives_503_and_nothing_is_sent_twice(
     stored: SessionKit[AppSession], store: Store
 ) -> None:
     app, _ = application(stored)
@@ -1463,7 +1464,7 @@ def test_a_handler_of_a_failed_commit_that_fails_to_save_too_is_an_error_and_not
     store.broken = {"create"}
     answer = client.post("/login")
 
-    assert answer.status_code == 500
+    assert answer.status_code == 503
     assert "set-cookie" not in answer.headers
 
 
@@ -1521,3 +1522,45 @@ def test_a_function_and_fields_at_once_are_refused(kit: SessionKit[AppSession]) 
     signed_in(client, kit, ADA)
     with pytest.raises(TypeError, match="either fields"):
         client.post("/")
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_regenerating_when_nobody_turns_out_to_be_signed_in_is_401_and_takes_no_cookie(
+    kit: SessionKit[AppSession], clock: Clock, looks: bool
+) -> None:
+    app, client = application(kit)
+
+    @app.post("/")
+    async def endpoint(request: Request) -> None:
+        regenerate_session(request)
+        if looks:
+            await kit.get_session(request)
+
+    signed_in(client, kit, ADA)
+    clock.advance(timedelta(days=60).total_seconds())
+    response = client.post("/")
+
+    assert response.status_code == 401
+    assert "set-cookie" not in response.headers
+
+
+def test_module_level_helpers_in_a_handler_are_the_outer_kit_s_when_its_commit_failed(
+    stored: SessionKit[AppSession], store: Store
+) -> None:
+    (app, client), inner = application(stored), FastAPI()
+    SessionKit(secret_key=SECRET, name="inner", cookie=CookieSettings(name="inner")).install(inner)
+    app.mount("/inner", inner)
+
+    @app.exception_handler(StoreUnavailable)
+    async def note(request: Request, error: StoreUnavailable) -> JSONResponse:
+        update_session(request, tier="free")
+        return JSONResponse({}, 503)
+
+    @inner.post("/")
+    async def endpoint(request: Request) -> None:
+        stored.update_session(request, tier="premium")
+
+    signed_in(client, stored, ADA)
+    store.broken = {"replace"}
+
+    assert client.post("/inner/").status_code == 503

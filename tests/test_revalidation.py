@@ -373,3 +373,54 @@ async def test_the_hook_may_be_an_async_function_or_an_object_that_is_called_lik
         browser: Browser = await world_of(hook, clock, MemoryStore()).signed_in()
 
         assert (await browser.get("/me")).status == 200
+
+
+@pytest.mark.parametrize("answer", [disabled, promoted], ids=["disabled", "changed"])
+async def test_a_sign_in_while_the_hook_is_asked_about_another_session_stands(
+    answer: Callable[[StackSession], Answer], world: World, accounts: Accounts
+) -> None:
+    @world.app.post("/instead")
+    async def instead(request: Request) -> None:
+        asking = asyncio.ensure_future(world.kit.get_session(request))
+        while not accounts.asked:  # noqa: ASYNC110 - a few turns of the loop
+            await asyncio.sleep(0)
+        world.kit.set_session(request, StackSession(user_id="ada"))
+        await asking
+
+    browser = await world.signed_in("mallory")
+    accounts.asked.clear()
+    accounts.answer = answer
+
+    assert (await browser.post("/instead")).status == 200
+    accounts.answer = lambda session: session
+    assert (await browser.get("/me")).body["user_id"] == "ada"
+
+
+async def test_a_hook_whose_answer_nobody_waited_for_lets_no_change_through(world: World, accounts: Accounts) -> None:
+    @world.app.post("/impatient")
+    async def impatient(request: Request) -> None:
+        asking = asyncio.ensure_future(world.kit.get_session(request))
+        while not accounts.asked:  # noqa: ASYNC110 - a few turns of the loop
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        world.kit.update_session(request, n=7)
+
+    browser = await world.signed_in("ada")
+    accounts.asked.clear()
+    accounts.answer = disabled
+
+    assert (await browser.post("/impatient")).status == 401
+
+
+async def test_a_clock_that_is_set_back_makes_the_hook_be_asked_again(
+    world: World, accounts: Accounts, clock: Clock
+) -> None:
+    browser = await world.signed_in("ada")
+    clock.advance(100)
+    await browser.get("/me")
+    accounts.asked.clear()
+    clock.advance(-1)
+
+    await browser.get("/me")
+    assert len(accounts.asked) == 1

@@ -2,12 +2,14 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from pydantic import ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, FutureDatetime, ValidationError, model_validator
 
 from fastapi_sessionkit import MemoryStore, Session, SessionInfo, SessionKit
 from fastapi_sessionkit.stores.base import SessionRecord
@@ -239,3 +241,97 @@ def test_the_extra_fields_of_a_loaded_session_are_frozen_because_requests_may_sh
             getattr(session.model_extra, change)("is_admin", True)
     assert copy.deepcopy(session) == copy.copy(session) == pickle.loads(pickle.dumps(session)) == session  # noqa: S301
     assert session.model_copy(update={"theme": "light"}).model_extra == {"theme": "light"}
+
+
+class Profile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str = "n"
+
+
+class Tags(tuple[str, ...]):  # noqa: SLOT001 - that is what this is about
+    """A tuple that takes attributes."""
+
+
+class Detailed(Session):
+    profile: Profile = Profile()
+    tags: Annotated[tuple[str, ...], AfterValidator(Tags)] = ("a",)
+    on_behalf_of: Session | None = None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda session: session.profile.model_extra.update(theme="dark"),
+        lambda session: setattr(session.profile, "_note", "one"),
+        lambda session: setattr(session.tags, "note", "one"),
+        lambda session: session.on_behalf_of.model_extra.update(ticket="1"),
+        lambda session: session.model_fields_set.clear(),
+    ],
+    ids=["extra of a nested model", "private name", "tuple with attributes", "extra of a nested session", "names set"],
+)
+def test_what_one_request_hangs_on_a_session_no_other_request_sees(change: Callable[[Any], None]) -> None:
+    kit = SessionKit(Detailed, secret_key="a secret of more than thirty-two characters", backend=MemoryStore())
+    client = signed_in(
+        TestClient(FastAPI(), base_url="https://testserver"),
+        kit,
+        Detailed(user_id="ada", on_behalf_of=Session(user_id="bob")),
+    )
+
+    def seen() -> Any:
+        session = session_of(client, kit)
+        assert session is not None
+        return (
+            session.model_dump(exclude_unset=True),
+            getattr(session.profile, "_note", None),
+            getattr(session.tags, "note", None),
+        )
+
+    before = seen()
+    change(session_of(client, kit))
+
+    assert seen() == before
+
+
+def test_the_names_of_what_was_set_are_frozen_in_a_session_that_requests_share() -> None:
+    kit = SessionKit(Session, secret_key="a secret of more than thirty-two characters", backend=MemoryStore())
+    client = signed_in(TestClient(FastAPI(), base_url="https://testserver"), kit, Session(user_id="ada"))
+
+    session = session_of(client, kit)
+    assert session is not None
+    with pytest.raises(TypeError, match="update_session"):
+        session.model_fields_set.clear()
+    assert type(session.model_copy().model_fields_set) is set
+    assert pickle.loads(pickle.dumps(session)) == session  # noqa: S301
+
+
+def test_a_session_that_fits_no_longer_is_nobody_although_its_token_was_seen_before() -> None:
+    open_until_then = True
+
+    class Trial(Session):
+        @model_validator(mode="after")
+        def not_over(self) -> "Trial":
+            if not open_until_then:
+                raise ValueError("over")
+            return self
+
+    kit = SessionKit(Trial, secret_key="a secret of more than thirty-two characters")
+    client = signed_in(TestClient(FastAPI(), base_url="https://testserver"), kit, Trial(user_id="ada"))
+    assert session_of(client, kit) is not None
+    open_until_then = False
+
+    assert session_of(client, kit) is None
+
+
+def test_a_session_that_the_clock_decides_about_is_read_anew_each_time() -> None:
+    class Trial(Session):
+        until: FutureDatetime
+
+    kit = SessionKit(Trial, secret_key="a secret of more than thirty-two characters", backend=MemoryStore())
+    client = signed_in(
+        TestClient(FastAPI(), base_url="https://testserver"),
+        kit,
+        Trial(user_id="ada", until=datetime.now(UTC) + timedelta(days=1)),
+    )
+
+    assert session_of(client, kit) is not session_of(client, kit)
