@@ -11,7 +11,7 @@ from fastapi_sessionkit._redirects import checked_target
 from fastapi_sessionkit.errors import ConfigurationError, require_bool
 from fastapi_sessionkit.requirements import Requirement, all_of, custom, signed_in
 
-_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_METHOD = re.compile(r"(?=.*[A-Za-z])[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 class Rule:
@@ -118,7 +118,10 @@ def _listed(names: object, what: str) -> tuple[Any, ...]:
 def _methods(methods: object) -> frozenset[str]:
     names = _listed(methods, "methods")
     if not names or not all(isinstance(name, str) and _METHOD.fullmatch(name) for name in names):
-        msg = f'Rule(methods=...) takes one or more HTTP methods such as ["POST", "DELETE"], not {methods!r}'
+        msg = (
+            f'Rule(methods=...) takes one or more HTTP methods such as ["POST", "DELETE"], not {methods!r}; '
+            "leave methods out for all methods"
+        )
         raise ConfigurationError(msg)
     upper = {name.upper() for name in names}
     return frozenset(upper | {"HEAD"} if "GET" in upper else upper)

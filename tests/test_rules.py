@@ -186,6 +186,8 @@ def test_a_pattern_may_have_1000_characters() -> None:
         {"methods": "POST"},
         {"methods": ["POST "]},
         {"methods": [None]},
+        {"methods": ["*"]},
+        {"methods": ["GET", "*"]},
         {"public": True, "role": "admin"},
         {"public": True, "allow": check},
         {"redirect_to": "https://evil.example"},
