@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any, ClassVar
 
 from fastapi_sessionkit._durations import Duration, in_seconds
-from fastapi_sessionkit.errors import ConfigurationError
+from fastapi_sessionkit.errors import ConfigurationError, require_text
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -37,6 +37,13 @@ class Access:
     get_roles: Callable[[Any], Names | Awaitable[Names]] | None = None
     get_permissions: Callable[[Any], Names | Awaitable[Names]] | None = None
     check: Callable[[Any, Any], bool | Awaitable[bool]] | None = None
+
+    def __post_init__(self) -> None:
+        for name, given in (("get_roles", "session"), ("get_permissions", "session"), ("check", "rule, session")):
+            hook = getattr(self, name)
+            if hook is not None and not callable(hook):
+                msg = f"Access({name}=...) takes a function, {name}=lambda {given}: ..., not {hook!r}"
+                raise ConfigurationError(msg)
 
 
 @dataclass(slots=True)
@@ -205,6 +212,9 @@ class _Custom(Requirement):
     def name(self) -> str:
         return f"custom:{self.label}"
 
+    def __hash__(self) -> int:
+        return hash(self.label)  # the check may be unhashable, such as an instance of a dataclass with __call__
+
     async def refusal(self, subject: Subject) -> str | None:
         try:
             answer = self.check(subject.session)
@@ -327,6 +337,8 @@ def custom(fn: Check, name: str | None = None) -> Requirement:
     if not callable(fn):
         msg = f"custom() takes a function of the session, not {fn!r}"
         raise ConfigurationError(msg)
+    if name is not None:
+        require_text(name, "custom(name=...)")
     return _Custom(fn, name or name_of(fn))
 
 

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from fastapi_sessionkit import (
     custom,
     fresh,
     permission,
+    require,
     role,
     signed_in,
 )
@@ -107,6 +109,25 @@ class CheckObject:
 async def test_a_custom_check_may_be_sync_async_or_an_object(check: Callable[[Any], bool]) -> None:
     assert await fulfils(custom(check))
     assert not await fulfils(custom(check), Session(user_id="eve"))
+
+
+@dataclass
+class Tier:
+    """Equal by value and mutable, hence unhashable."""
+
+    lowest: str
+
+    def __call__(self, session: Session | None) -> bool:
+        return session is not None and session.role == self.lowest
+
+
+async def test_a_custom_check_may_be_an_object_that_can_not_be_hashed() -> None:
+    check = custom(Tier("editor"))
+
+    assert await fulfils(signed_in & check)
+    assert not await fulfils(signed_in & check, Session(user_id="eve"))
+    assert require(check) == require(custom(Tier("editor")))
+    assert len({check, custom(Tier("editor")), custom(Tier("author"))}) == 2
 
 
 async def test_a_custom_check_is_asked_about_nobody_too() -> None:
@@ -323,3 +344,16 @@ async def test_a_freshness_given_twice_is_a_configuration_error() -> None:
 async def test_custom_takes_something_to_call() -> None:
     with pytest.raises(ConfigurationError):
         custom("admin")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [5, ["vip"]])
+async def test_the_name_of_a_custom_check_is_text(name: Any) -> None:
+    with pytest.raises(ConfigurationError, match="name"):
+        custom(sync_check, name=name)
+
+
+@pytest.mark.parametrize("hook", ["get_roles", "get_permissions", "check"])
+@pytest.mark.parametrize("wrong", ["roles", 5, ["x"], True, False])
+async def test_an_access_hook_is_something_to_call(hook: str, wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{hook}=lambda .*session: "):
+        Access(**{hook: wrong})
