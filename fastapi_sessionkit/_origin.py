@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from starlette.types import Scope
 
-from fastapi_sessionkit.errors import ConfigurationError
+from fastapi_sessionkit.errors import ConfigurationError, require_bool
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -28,9 +28,10 @@ class OriginPolicy:
     """
 
     def __init__(self, trusted: Iterable[str] = (), *, enabled: bool = True) -> None:
+        require_bool(enabled, "SessionKit(cross_origin_protection=...)")
         self._enabled = enabled
-        if isinstance(trusted, str):
-            msg = f"trusted_origins takes a list of origins: [{trusted!r}]"
+        if isinstance(trusted, str) or not isinstance(trusted, Iterable):
+            msg = f'trusted_origins takes a list of origins such as ["https://accounts.example.com"], not {trusted!r}'
             raise ConfigurationError(msg)
         self.trusted: frozenset[str] = frozenset(map(_trusted_origin, trusted))
 

@@ -20,7 +20,7 @@ from itsdangerous import BadData, BadSignature
 
 from fastapi_sessionkit._keys import BackendContext, encryption, packed, signing, unpacked
 from fastapi_sessionkit._lifetimes import View
-from fastapi_sessionkit.errors import ConfigurationError, StoreUnavailable
+from fastapi_sessionkit.errors import ConfigurationError, StoreUnavailable, require_bool
 from fastapi_sessionkit.stores.base import SessionRecord, SessionStore
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -123,6 +123,7 @@ class CookieBackend:
     """
 
     def __init__(self, *, encrypt: bool = False) -> None:
+        require_bool(encrypt, "CookieBackend(encrypt=...)")
         self._encrypt = encrypt
         self._context: BackendContext | None = None
 

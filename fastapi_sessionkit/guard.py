@@ -113,6 +113,7 @@ class RouterGuard:
             raise ConfigurationError(msg)
         patterns = _listed(exclude, "exclude", '"/public/**"')
         require_bool(global_protect, "RouterGuard(global_protect=...)")
+        require_bool(debug, "RouterGuard(debug=...)")
         self.exclude: tuple[Pattern, ...] = tuple(map(Pattern, patterns))
         if self.exclude and not global_protect:
             msg = "RouterGuard(exclude=...) says what stays open under global protection: add global_protect=True"

@@ -119,8 +119,8 @@ class SessionKit(Generic[M]):
             BackendContext(
                 secret_keys=_secret_keys(secret_key),
                 salt=f"fastapi_sessionkit:{name}:{self.cookie_name}",
-                clock=clock,
-                new_id=new_id,
+                clock=_checked_function(clock, "clock"),
+                new_id=_checked_function(new_id, "new_id"),
                 cookie_size=session_cookie.size,
                 cookie_limit=LIMIT,
                 max_sessions_per_user=self._checked_most(max_sessions_per_user),
@@ -298,6 +298,13 @@ def _revalidation(hook: Any, every: float, clock: Callable[[], float]) -> Revali
 def _checked(value: T, kind: type[T], name: str) -> T:
     if not isinstance(value, kind):
         msg = f"SessionKit({name}=...) takes {kind.__name__}(...), not {value!r}"
+        raise ConfigurationError(msg)
+    return value
+
+
+def _checked_function(value: Callable[[], T], name: str) -> Callable[[], T]:
+    if not callable(value):
+        msg = f"SessionKit({name}=...) takes a function without arguments, not {value!r}; leave it out for the default"
         raise ConfigurationError(msg)
     return value
 

@@ -18,6 +18,7 @@ from itsdangerous import Signer
 from pydantic import Field
 
 from fastapi_sessionkit import (
+    ConfigurationError,
     CookieBackend,
     CookieSettings,
     MemoryStore,
@@ -916,3 +917,19 @@ def test_a_stored_session_has_no_such_limit(store: Recording, clock: Clock) -> N
 
     assert session_of(client, kit) == large
     assert len(client.cookies[COOKIE]) < 200
+
+
+# What can't work
+
+
+@pytest.mark.parametrize("encrypt", ["no", None, 0])
+def test_encryption_is_switched_on_by_true_and_off_by_false_alone(encrypt: Any) -> None:
+    with pytest.raises(ConfigurationError, match="encrypt"):
+        CookieBackend(encrypt=encrypt)
+
+
+@pytest.mark.parametrize("setting", ["clock", "new_id"])
+@pytest.mark.parametrize("wrong", [5, None, "now"])
+def test_a_source_of_times_or_ids_is_something_to_call(setting: str, wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{setting}=.* takes a function"):
+        SessionKit(secret_key=SECRET, **{setting: wrong})

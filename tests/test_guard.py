@@ -528,6 +528,9 @@ def test_a_pattern_that_can_never_match_is_refused(pattern: str) -> None:
         {"home_path": "javascript:alert(1)"},
         {"home_path": ""},
         {"home_path": "/*"},
+        {"global_protect": "no"},
+        {"debug": "no"},
+        {"debug": None},
     ],
 )
 def test_a_guard_that_can_not_be_enforced_as_written_is_refused(wrong: dict[str, Any]) -> None:

@@ -280,7 +280,19 @@ def test_one_string_instead_of_a_list_is_refused() -> None:
         SessionKit(secret_key=SECRET, trusted_origins="https://accounts.example")
 
 
+@pytest.mark.parametrize("wrong", [None, 5])
+def test_what_is_no_list_is_refused(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="takes a list"):
+        SessionKit(secret_key=SECRET, trusted_origins=wrong)
+
+
 # Switched off
+
+
+@pytest.mark.parametrize("wrong", [0, None, "false"])
+def test_protection_is_switched_off_by_false_alone(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="cross_origin_protection"):
+        SessionKit(secret_key=SECRET, cross_origin_protection=wrong)
 
 
 def test_switched_off_nothing_is_checked() -> None:
