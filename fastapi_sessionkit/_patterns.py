@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 ONE, REST = "*", "**"
 MAX_LENGTH = 1_000
-UNREADABLE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ufffd\ud800-\udfff\\]")
+UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd\ud800-\udfff\\]")
 """Characters that parts of the stack read differently, or that no decoded path has: such a path reaches no rule."""
 
 # Paths an index remembers, and the longest it does: a client that makes up paths can fill a megabyte, not the memory.

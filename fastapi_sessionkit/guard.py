@@ -14,7 +14,7 @@ from starlette.types import Scope
 from fastapi_sessionkit._denial import Denial, denied, is_navigation, redirect
 from fastapi_sessionkit._handle import SessionHandle
 from fastapi_sessionkit._lookup import handle_of
-from fastapi_sessionkit._patterns import Pattern, PatternIndex
+from fastapi_sessionkit._patterns import UNREADABLE, Pattern, PatternIndex
 from fastapi_sessionkit._preflight import answers_preflight, is_preflight, route_answers_preflight
 from fastapi_sessionkit._redirects import checked_target
 from fastapi_sessionkit.errors import ConfigurationError, require_bool
@@ -28,7 +28,7 @@ logger: logging.Logger = logging.getLogger(__name__)
 _REMEMBERED, _REMEMBERED_LENGTH = 1_024, 256
 
 # What parts of the stack could read differently: refusing is safe, normalising is not.
-_UNCLEAR = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u2028\u2029\ufffd\ud800-\udfff]|//|/\.{1,2}(?:/|\Z)|\A(?!/)")
+_UNCLEAR = re.compile(rf"{UNREADABLE.pattern}|//|/\.{{1,2}}(?:/|\Z)|\A(?!/)")
 
 
 @dataclass(frozen=True, slots=True)
