@@ -18,6 +18,8 @@ LIMIT = 4_096
 SameSite = Literal["lax", "strict", "none"]
 _LONGEST_NAME = 1_024
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9\-]*[A-Za-z0-9])?"
+_HOST = re.compile(rf"\.?{_LABEL}(?:\.{_LABEL})*")  # browsers drop a dot in front (RFC 6265, section 5.2.3)
 _ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]+")
 
 
@@ -42,7 +44,7 @@ class CookieSettings:
     https_only: bool | None = None
 
     def __post_init__(self) -> None:
-        for given in (self.name, self.path, self.domain or ""):
+        for given in (self.name, self.path, "" if self.domain is None else self.domain):
             require_text(given, "CookieSettings(name=..., path=..., domain=...)")
         if not _TOKEN.fullmatch(self.name) or len(self.name) > _LONGEST_NAME:
             msg = f"CookieSettings(name=...) must be a short token of letters, digits and !#$%&'*+-.^_`|~, not {self.name!r}"
@@ -53,7 +55,7 @@ class CookieSettings:
         if not self.path.startswith("/") or not _ATTRIBUTE.fullmatch(self.path):
             msg = f'CookieSettings(path=...) must start with "/" and be printable ASCII without ";", not {self.path!r}'
             raise ConfigurationError(msg)
-        if self.domain is not None and not re.fullmatch(r"[A-Za-z0-9.\-]+", self.domain):
+        if self.domain is not None and not _HOST.fullmatch(self.domain):
             msg = f'CookieSettings(domain=...) must be a host name such as "example.com", not {self.domain!r}'
             raise ConfigurationError(msg)
         if self.https_only is not None:

@@ -320,7 +320,11 @@ def any_permission(*any_of_them: str) -> Requirement:
 
 def fresh(max_age: Duration | None = None, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> Requirement:
     """Signed in no longer ago than this: ``fresh(600)``, ``fresh(timedelta(minutes=10))`` or ``fresh(minutes=10)``."""
-    units = timedelta(seconds=seconds, minutes=minutes, hours=hours)
+    try:
+        units = timedelta(seconds=seconds, minutes=minutes, hours=hours)
+    except (TypeError, ValueError, OverflowError):
+        msg = f"fresh({seconds=}, {minutes=}, {hours=}) takes numbers, as in fresh(minutes=10)"
+        raise ConfigurationError(msg) from None
     if max_age is None:
         max_age = units
     elif units:

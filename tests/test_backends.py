@@ -6,7 +6,7 @@ import hashlib
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import anyio
@@ -926,6 +926,30 @@ def test_a_stored_session_has_no_such_limit(store: Recording, clock: Clock) -> N
 def test_encryption_is_switched_on_by_true_and_off_by_false_alone(encrypt: Any) -> None:
     with pytest.raises(ConfigurationError, match="encrypt"):
         CookieBackend(encrypt=encrypt)
+
+
+DURATIONS = ["idle_timeout", "absolute_timeout", "rotation_grace", "revalidate_every", "purge_every"]
+
+
+@pytest.mark.parametrize("setting", DURATIONS)
+@pytest.mark.parametrize(
+    "wrong",
+    [timedelta.max, timedelta(days=36_526), 1e300, pytest.param(10**400, id="10**400"), float("inf"), float("nan"), -1],
+)
+def test_a_duration_is_at_most_100_years(setting: str, wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{setting} must be .* at most 100 years"):
+        SessionKit(secret_key=SECRET, **{setting: wrong})
+
+
+def test_a_session_of_100_years_can_be_told_about() -> None:
+    longest = timedelta(days=36_525)
+    kit, app = SessionKit(secret_key=SECRET, idle_timeout=longest, absolute_timeout=longest), FastAPI()
+    kit.install(app)
+    app.get("/")(lambda info=Depends(kit.get_session_info): info)
+
+    info = signed_in(TestClient(app, base_url="https://testserver"), kit, Session(user_id="ada")).get("/").json()
+
+    assert datetime.fromisoformat(info["expires_at"]) - datetime.fromisoformat(info["created_at"]) == longest
 
 
 @pytest.mark.parametrize("setting", ["clock", "new_id"])

@@ -330,7 +330,7 @@ async def test_names_that_nobody_could_have_are_configuration_errors(
         make(*names)
 
 
-@pytest.mark.parametrize("max_age", [0, -1, float("nan"), float("inf"), "600", True, timedelta(0), None])
+@pytest.mark.parametrize("max_age", [0, -1, float("nan"), float("inf"), "600", True, timedelta(0), None, timedelta.max])
 async def test_a_freshness_that_is_no_length_of_time_is_a_configuration_error(max_age: Any) -> None:
     with pytest.raises(ConfigurationError):
         fresh(max_age)
@@ -339,6 +339,13 @@ async def test_a_freshness_that_is_no_length_of_time_is_a_configuration_error(ma
 async def test_a_freshness_given_twice_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError):
         fresh(600, minutes=10)
+
+
+@pytest.mark.parametrize("unit", ["seconds", "minutes", "hours"])
+@pytest.mark.parametrize("length", [float("nan"), float("inf"), "60", None, 1e300, pytest.param(10**400, id="10**400")])
+async def test_units_of_freshness_that_are_no_numbers_are_a_configuration_error(unit: str, length: Any) -> None:
+    with pytest.raises(ConfigurationError, match=unit):
+        fresh(**{unit: length})
 
 
 async def test_custom_takes_something_to_call() -> None:

@@ -30,12 +30,12 @@ class MemoryStore:
         clock: Unix seconds. ``None`` leaves it to the kit, and is ``time.time`` until a kit sets its own.
 
     Raises:
-        ConfigurationError: ``max_sessions`` is below 1.
+        ConfigurationError: ``max_sessions`` is no whole number, or below 1.
     """
 
     def __init__(self, max_sessions: int = 100_000, clock: Callable[[], float] | None = None) -> None:
-        if max_sessions < 1:
-            raise ConfigurationError(f"MemoryStore(max_sessions={max_sessions}) could keep nothing: give 1 or more.")
+        if type(max_sessions) is not int or max_sessions < 1:
+            raise ConfigurationError(f"MemoryStore(max_sessions={max_sessions!r}): give a whole number, 1 or more.")
         self.clock: Callable[[], float] | None = clock
         self.max_sessions: int = max_sessions
         # Ordered by when a session was last seen, so the one to evict is the first.

@@ -1,5 +1,6 @@
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -116,7 +117,7 @@ async def test_closing_keeps_the_sessions_because_an_application_may_start_again
     assert await store.get(key("a")) is not None
 
 
-@pytest.mark.parametrize("size", [0, -1])
-def test_room_for_nothing_is_a_mistake(size: int) -> None:
+@pytest.mark.parametrize("size", [0, -1, "x", None, True, 1.5])
+def test_room_for_nothing_or_for_no_number_is_a_mistake(size: Any) -> None:
     with pytest.raises(ConfigurationError, match="max_sessions"):
         MemoryStore(max_sessions=size)
