@@ -30,11 +30,11 @@ _SAME_COOKIE = (
 _OF_NO_KIT = frozenset({get_session, get_session_info, is_authenticated, require_session})
 
 
-def mounted(app: Starlette) -> Iterator[tuple[str, Starlette]]:
-    """The applications that are mounted on this one, and where."""
+def mounted(app: Starlette, around: tuple[Starlette, ...] = ()) -> Iterator[tuple[str, Starlette]]:
+    """The applications that are mounted on this one, and where; not itself or those around it once more."""
     for context in iter_route_contexts(app.routes):
         inner = getattr(context.original_route, "app", None)
-        if isinstance(inner, Starlette):
+        if isinstance(inner, Starlette) and inner not in (*around, app):
             yield getattr(in_place(context), "path", None) or "", inner
 
 
@@ -54,20 +54,20 @@ def check_installable(kit: object, cookie_name: str, app: Starlette) -> None:
             raise ConfigurationError(_SAME_COOKIE.format(where="this application", name=cookie_name))
 
 
-def check_mounted(app: Starlette, cookie_name: str) -> None:
+def check_mounted(app: Starlette, cookie_name: str, around: tuple[Starlette, ...] = ()) -> None:
     """Report another kit on a mounted application that overwrites this one's cookie; and let redirects work there."""
     kits = {services.kit for services in installed(app)}
-    for _, inner in mounted(app):
+    for _, inner in mounted(app, around):
         for services in installed(inner):
             if services.cookie.name == cookie_name and services.kit not in kits:
                 logger.warning(_SAME_COOKIE.format(where="a mounted application", name=cookie_name))
         if Redirected not in inner.exception_handlers:
             inner.add_exception_handler(Redirected, redirect_response)
-        check_mounted(inner, cookie_name)
+        check_mounted(inner, cookie_name, (*around, app))
 
 
 def check_unambiguous(
-    app: Starlette, at: str = "", around: frozenset[object] = frozenset(), *, several: bool = False
+    app: Starlette, at: str = "", around: tuple[Starlette, ...] = (), *, several: bool = False
 ) -> None:
     """Raise ``ConfigurationError`` for a route that asks for "the" session where there are several.
 
@@ -76,11 +76,12 @@ def check_unambiguous(
     Args:
         app: the application, and what is mounted on it.
         at: where it is mounted.
-        around: the kits of the applications around it: one that it shares with them is not asked for first here.
+        around: the applications around it: a kit that it shares with them is not asked for first here.
         several: whether the innermost of those that has a kit of its own has more than one.
     """
-    kits = frozenset(services.kit for services in installed(app))
-    several = len(kits) > 1 if kits - around else several
+    kits = {services.kit for services in installed(app)}
+    shared = {services.kit for outer in around for services in installed(outer)}
+    several = len(kits) > 1 if kits - shared else several
     if several:
         for route in served(app):
             for call in route.dependencies:
@@ -89,8 +90,8 @@ def check_unambiguous(
                         "RouterGuard(...)" if isinstance(call, RouterGuard) else getattr(call, "__name__", repr(call))
                     )
                     raise ConfigurationError(f"{at}{route.template}: {ambiguous(f'Depends({name})')}")
-    for path, inner in mounted(app):
-        check_unambiguous(inner, at + path, around | kits, several=several)
+    for path, inner in mounted(app, around):
+        check_unambiguous(inner, at + path, (*around, app), several=several)
 
 
 def _is_of_no_kit(call: Any) -> bool:

@@ -837,6 +837,38 @@ def test_a_mounted_application_whose_kit_uses_the_same_cookie_is_reported(caplog
     assert "Another SessionKit on a mounted application uses the cookie '__Host-session'" in caplog.text
 
 
+def test_an_application_that_is_mounted_on_itself_starts() -> None:
+    app = FastAPI()
+    app.get("/ask")(ask)
+    made().install(app)
+    app.mount("/api", app)
+
+    with browser(app) as client:
+        assert [client.get(path).status_code for path in ("/ask", "/api/ask")] == [200, 200]
+
+
+def test_applications_that_are_mounted_on_each_other_start(caplog: pytest.LogCaptureFixture) -> None:
+    app, other = FastAPI(), FastAPI()
+    app.get("/ask")(ask)
+    made().install(app)
+    app.mount("/other", other)
+    other.mount("/app", app)
+
+    with browser(app) as client:
+        assert [client.get(path).status_code for path in ("/ask", "/other/app/ask")] == [200, 200]
+    assert "Another SessionKit" not in caplog.text
+
+
+def test_with_two_kits_on_applications_that_are_mounted_on_each_other_the_start_fails(shared: FastAPI) -> None:
+    other = FastAPI()
+    other.get("/ask")(ask)
+    shared.mount("/other", other)
+    other.mount("/app", shared)
+
+    with pytest.raises(ConfigurationError, match=r"^/other/ask: "):
+        start(shared)
+
+
 def test_signing_out_of_a_store_that_is_full_works() -> None:
     class Full(MemoryStore):
         async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
