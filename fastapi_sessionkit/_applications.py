@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi.routing import iter_route_contexts
 from starlette.applications import Starlette
@@ -27,7 +27,18 @@ _SAME_COOKIE = (
     "Another SessionKit on {where} uses the cookie {name!r}: give each its own, "
     'SessionKit(name="staff", cookie=CookieSettings(name="staff_session"))'
 )
+_SAME_SCHEME = (
+    "OpenAPI can't tell the cookie {!r} from another SessionKit's {!r} on this application: both would be {}. Give each "
+    'a name of its own, SessionKit(name="staff", cookie=CookieSettings(name="staff_session"))'
+)
 _OF_NO_KIT = frozenset({get_session, get_session_info, is_authenticated, require_session})
+
+
+class Kit(Protocol):
+    """What tells a ``SessionKit`` from another: to browsers, and in OpenAPI."""
+
+    cookie_name: str
+    scheme_name: str
 
 
 def mounted(app: Starlette, around: tuple[Starlette, ...] = ()) -> Iterator[tuple[str, Starlette]]:
@@ -38,7 +49,7 @@ def mounted(app: Starlette, around: tuple[Starlette, ...] = ()) -> Iterator[tupl
             yield getattr(in_place(context), "path", None) or "", inner
 
 
-def check_installable(kit: object, cookie_name: str, app: Starlette) -> None:
+def check_installable(kit: Kit, app: Starlette) -> None:
     """Raise ``ConfigurationError`` where a kit can't be put on an application."""
     if not isinstance(app, Starlette):
         msg = f"kit.install() takes the FastAPI application, not {app!r}"
@@ -50,8 +61,10 @@ def check_installable(kit: object, cookie_name: str, app: Starlette) -> None:
         if services.kit is kit:
             msg = "This SessionKit is installed on this application already"
             raise ConfigurationError(msg)
-        if services.cookie.name == cookie_name:
-            raise ConfigurationError(_SAME_COOKIE.format(where="this application", name=cookie_name))
+        if services.cookie.name == kit.cookie_name:
+            raise ConfigurationError(_SAME_COOKIE.format(where="this application", name=kit.cookie_name))
+        if getattr(services.kit, "scheme_name", None) == kit.scheme_name:
+            raise ConfigurationError(_SAME_SCHEME.format(kit.cookie_name, services.cookie.name, kit.scheme_name))
 
 
 def check_mounted(app: Starlette, cookie_name: str, around: tuple[Starlette, ...] = ()) -> None:

@@ -150,9 +150,10 @@ class SessionKit(Generic[M]):
         too. The store is closed when the application shuts down.
 
         Raises:
-            ConfigurationError: it is installed already, its cookie is another kit's, or the application has started.
+            ConfigurationError: it is installed already, its cookie, or what OpenAPI calls that, is another kit's, or the
+                application has started.
         """
-        check_installable(self, self.cookie_name, app)
+        check_installable(self, app)
         if guard is not None and not isinstance(guard, RouterGuard):
             msg = f"install(guard=...) takes a RouterGuard, not {guard!r}"
             raise ConfigurationError(msg)

@@ -670,6 +670,23 @@ def test_two_kits_on_one_application_need_two_cookies(customers: SessionKit[AppS
         made(name="other", cookie=CookieSettings(name="customer")).install(app)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (CookieSettings(name="session"), CookieSettings(name="session", https_only=False)),
+        (CookieSettings(name="my!s"), CookieSettings(name="my_s")),
+    ],
+)
+def test_two_kits_whose_cookies_openapi_could_not_tell_apart_do_not_share_an_application(
+    one: CookieSettings, other: CookieSettings
+) -> None:
+    app = FastAPI()
+    made(cookie=one).install(app)
+
+    with pytest.raises(ConfigurationError, match=r"OpenAPI can't tell the cookie .*CookieSettings\(name="):
+        made(name="staff", cookie=other).install(app)
+
+
 def test_set_session_of_a_kit_takes_its_own_model_only(shared: FastAPI, staff: SessionKit[Staff]) -> None:
     @shared.post("/wrong")
     async def wrong(request: Request) -> None:
