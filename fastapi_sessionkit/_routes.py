@@ -43,7 +43,8 @@ def _served(context: RouteContext) -> Served:
     if isinstance(context.original_route, Mount):
         return Served(path + ANYTHING, None)
     upper = None if methods is None else frozenset(methods)
-    operation = context.path_format if isinstance(context.original_route, APIRoute) else None
+    documented = isinstance(context.original_route, APIRoute) and route.include_in_schema
+    operation = context.path_format if documented else None
     return Served(path, upper, _dependencies(route), operation)
 
 

@@ -118,12 +118,35 @@ def _documented(schema: Schema, app: FastAPI, kit: Kit, guard: RouterGuard | Non
     described = {"type": "apiKey", "in": "cookie", "name": kit.cookie_name, "description": "The session's cookie."}
     schema.setdefault("components", {}).setdefault("securitySchemes", {})[scheme] = described
     named = not schema["openapi"].startswith("3.0")  # names of roles came with OpenAPI 3.1
-    for route in served(app):
-        for method in route.methods or ():
-            operation = schema.get("paths", {}).get(route.operation, {}).get(method.lower())
-            if operation is not None:
-                _describe(operation, list(_combined(route, method, kit, guard)), scheme, named=named)
+    for (path, method), found in _operations(app, kit, guard).items():
+        operation = schema.get("paths", {}).get(path, {}).get(method.lower())
+        if operation is not None:
+            _describe(operation, found, scheme, schema.get("security", []), named=named)
     return schema
+
+
+def _operations(app: FastAPI, kit: Kit, guard: RouterGuard | None) -> dict[tuple[str, str], list[Case]]:
+    """The cases of each operation, by its path and method: those of all its routes, for ``{x:int}`` and ``{x}`` are one."""
+    found: dict[tuple[str, str], dict[str, list[Case]]] = {}
+    for route in served(app):
+        if route.operation is None:
+            continue
+        for method in route.methods or ():
+            templates = found.setdefault((route.operation, method), {})
+            if route.template not in templates:  # of two routes with one template only the first ever answers
+                templates[route.template] = list(_combined(route, method, kit, guard))
+    return {operation: _of_all(templates) for operation, templates in found.items()}
+
+
+def _of_all(templates: dict[str, list[Case]]) -> list[Case]:
+    first, *others = templates.values()
+    if all(list(map(_line, each)) == list(map(_line, first)) for each in others):
+        return first
+    return [
+        Case(template if case.where is None else f"{template} at {case.where}", case.requirement)
+        for template, cases_of_it in templates.items()
+        for case in cases_of_it
+    ]
 
 
 def _combined(route: Served, method: str, kit: Kit, guard: RouterGuard | None) -> Iterator[Case]:
@@ -131,8 +154,8 @@ def _combined(route: Served, method: str, kit: Kit, guard: RouterGuard | None) -
     required = list(_required(route.dependencies, kit))
     guards = [call for call in dict.fromkeys((guard, *route.dependencies)) if isinstance(call, RouterGuard)]
     for combination in product(*(list(cases(each, method, route.template, kit.services.access)) for each in guards)):
-        where = " and ".join(case.where for case in combination if case.where)
-        parts = [case.requirement for case in combination if case.requirement] + required
+        where = " and ".join(case.where for case in combination if case.where is not None)
+        parts = [case.requirement for case in combination if case.requirement is not None] + required
         yield Case(where or None, all_of(*parts) if parts else None)
 
 
@@ -144,7 +167,7 @@ def _required(dependencies: Iterable[Any], kit: Kit) -> Iterator[Requirement]:
             yield signed_in
 
 
-def _describe(operation: Schema, found: list[Case], scheme: str, *, named: bool) -> None:
+def _describe(operation: Schema, found: list[Case], scheme: str, of_all: Security, *, named: bool) -> None:
     if all(case.requirement is None for case in found):
         return
     security: Security = []
@@ -152,17 +175,20 @@ def _describe(operation: Schema, found: list[Case], scheme: str, *, named: bool)
         for item in _security(case.requirement, scheme, named=named):
             if item not in security:
                 security.append(item)
-    operation["security"] = _merged(_others(operation.get("security", []), scheme), security)
-    needed = " or ".join(dict.fromkeys(str(case.requirement) for case in found if case.requirement))
+    operation["security"] = _merged(_others(operation.get("security", of_all), scheme), security)
+    needed = " or ".join(dict.fromkeys(str(case.requirement) for case in found if case.requirement is not None))
     for status, description in (("401", "Not authenticated"), ("403", f"Forbidden: requires {needed}")):
-        operation["responses"].setdefault(status, {"description": description, "content": _DETAIL})
-    lines = [f"- `{case.where}`: {case.requirement or 'open'}" for case in found if case.where]
-    if lines:
-        rest = next((case.requirement for case in found if case.where is None), None)
-        text = "\n".join(["Access depends on the path:", "", *lines, f"- otherwise: {rest or 'open'}"])
+        operation.setdefault("responses", {}).setdefault(status, {"description": description, "content": _DETAIL})
+    if any(case.where is not None for case in found):
+        text = "\n".join(["Access depends on the path:", "", *map(_line, found)])
         before = operation.get("description", "")
         if text not in before:
             operation["description"] = f"{before.rstrip()}\n\n{text}".lstrip()
+
+
+def _line(case: Case) -> str:
+    where = "otherwise" if case.where is None else f"`{case.where}`"
+    return f"- {where}: {'open' if case.requirement is None else case.requirement}"
 
 
 def _security(requirement: Requirement | None, scheme: str, *, named: bool) -> Security:

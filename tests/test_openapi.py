@@ -220,6 +220,67 @@ def test_a_rule_of_another_method_says_nothing_about_a_template() -> None:
     assert security(rules, "/a/{x}", "GET") is None
 
 
+# Routes that share an operation
+
+
+@pytest.mark.parametrize("guarded", ["/i/{x:int}", "/i/{x}"])
+def test_where_routes_that_share_an_operation_differ_its_security_is_optional_and_it_says_which_is_which(
+    guarded: str,
+) -> None:
+    app = FastAPI()
+    for path in ("/i/{x:int}", "/i/{x}"):
+        required = [Depends(require_role("admin"))] if path == guarded else []
+        app.get(path, operation_id=path, dependencies=required)(with_parameter)
+    new_kit().install(app)
+
+    found = operation(app, "/i/{x}")
+    assert sorted(found["security"], key=len) == [OPEN, ADMIN]
+    for path in ("/i/{x:int}", "/i/{x}"):
+        assert f"- `{path}`: {'role:admin' if path == guarded else 'open'}" in found["description"].splitlines()
+
+
+def test_where_routes_that_share_an_operation_agree_there_is_nothing_to_tell() -> None:
+    app = FastAPI()
+    for path in ("/i/{x:int}", "/i/{x}"):
+        app.get(path, operation_id=path)(with_parameter)
+    new_kit(access=Access(check=by_clearance)).install(app, guard=RouterGuard(protect=[Rule("/**", role="admin")]))
+
+    found = operation(app, "/i/{x}")
+    assert found["security"] == [needs(CHECKED)]
+    assert "description" not in found
+
+
+def test_a_rule_for_some_paths_of_one_of_several_routes_names_the_route_too() -> None:
+    app = FastAPI()
+    for path in ("/i/{x:int}", "/i/{x}"):
+        app.get(path, operation_id=path)(with_parameter)
+    new_kit().install(app, guard=RouterGuard(protect=[Rule("/i/me", role="admin")]))
+
+    assert operation(app, "/i/{x}")["description"].splitlines()[2:] == [
+        "- `/i/{x:int}`: open",
+        "- `/i/{x} at /i/me`: role:admin",
+        "- `/i/{x}`: open",
+    ]
+
+
+def test_of_two_routes_with_one_template_the_one_that_answers_is_documented() -> None:
+    app = FastAPI()
+    app.get("/a")(endpoint)
+    app.get("/a", operation_id="never_answers", dependencies=[Depends(require_role("admin"))])(endpoint)
+    new_kit().install(app)
+
+    assert "security" not in operation(app, "/a")
+
+
+def test_a_route_that_is_left_out_says_nothing_about_the_operation_that_shares_its_path() -> None:
+    app = FastAPI()
+    app.get("/i/{x:int}", include_in_schema=False, dependencies=[Depends(require_role("admin"))])(with_parameter)
+    app.get("/i/{x}")(with_parameter)
+    new_kit().install(app)
+
+    assert "security" not in operation(app, "/i/{x}")
+
+
 # Global protection
 
 
@@ -500,6 +561,31 @@ def test_the_application_s_own_schema_is_not_touched() -> None:
 
     assert documented(app)["paths"]["/a"]["get"]["security"] == [ADMIN]
     assert mine == before
+
+
+def test_the_security_of_a_whole_schema_of_one_s_own_must_hold_too() -> None:
+    app = FastAPI()
+    app.get("/guarded")(endpoint)
+    app.get("/open")(endpoint)
+    schema: Schema = get_openapi(title="Mine", version="1", routes=app.routes)
+    schema["components"] = {"securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-Key"}}}
+    schema["security"] = [{"key": []}]
+    app.openapi = lambda: schema  # type: ignore[method-assign]
+    new_kit().install(app, guard=RouterGuard(protect=[Rule("/guarded", role="admin")]))
+
+    assert operation(app, "/guarded")["security"] == [{"key": [], **ADMIN}]
+    assert "security" not in operation(app, "/open")
+
+
+def test_an_operation_of_one_s_own_schema_may_have_no_responses() -> None:
+    app = FastAPI()
+    app.get("/a")(endpoint)
+    schema: Schema = get_openapi(title="Mine", version="1", routes=app.routes)
+    del schema["paths"]["/a"]["get"]["responses"]
+    app.openapi = lambda: schema  # type: ignore[method-assign]
+    new_kit().install(app, guard=RouterGuard(protect=[Rule("/a", role="admin")]))
+
+    assert operation(app, "/a")["responses"].keys() == {"401", "403"}
 
 
 def test_what_the_application_leaves_out_of_its_schema_stays_out() -> None:
