@@ -75,7 +75,7 @@ def report(app: Starlette, kit: Kit, guard: RouterGuard | None) -> None:
     """Log, once each, the rules that no route can reach, those that an earlier rule hides, and a login page that is shut."""
     routes = list(served(app))
     guards = {call for route in routes for call in route.dependencies if isinstance(call, RouterGuard)}
-    for each in guards | ({guard} if guard else set()):
+    for each in guards | ({guard} if guard is not None else set()):
         guarded = routes if each is guard else [route for route in routes if each in route.dependencies]
         for problem in (*_problems(each.rules, guarded), *_closed_login(each, kit.services.access)):
             logger.warning(problem)
@@ -85,7 +85,7 @@ def cases(guard: RouterGuard, method: str, template: str, access: Access) -> Ite
     """What a guard requires on a template's paths: certain for all of them last, what is only possible before."""
     if "{" not in template:
         selection = guard.select(method, template)
-        yield Case(None, enforced(selection.rule, access) if selection.rule else selection.requirement)
+        yield Case(None, selection.requirement if selection.rule is None else enforced(selection.rule, access))
         return
     passed: list[Pattern] = []
     for where, pattern, requirement in _in_order(guard, method, access):
@@ -194,10 +194,16 @@ def _line(case: Case) -> str:
 def _security(requirement: Requirement | None, scheme: str, *, named: bool) -> Security:
     if requirement is None:
         return [{}]
-    choices = [dict.fromkeys(part.name for part in parts if part != signed_in) for parts in requirement.alternatives()]
+    choices = [_with_signed_in(parts) for parts in requirement.alternatives()]
     # What needs more than another choice does is no choice.
     least = [choice for choice in choices if not any(other.keys() < choice.keys() for other in choices)]
-    return [{scheme: list(choice) if named else []} for choice in least]
+    names = [dict.fromkeys(part.name for part in choice if part != signed_in) for choice in least]
+    return [{scheme: list(each) if named else []} for each in names]
+
+
+def _with_signed_in(parts: tuple[Requirement, ...]) -> dict[Requirement, None]:
+    """What has a role or a permission is signed in; what a check lets in need not be."""
+    return dict.fromkeys((*parts, signed_in) if any(part.reads for part in parts) else parts)
 
 
 def _others(security: Iterable[Mapping[str, list[str]]], scheme: str) -> Security:

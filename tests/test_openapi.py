@@ -21,10 +21,12 @@ from starlette.routing import BaseRoute
 from fastapi_sessionkit import (
     Access,
     CookieSettings,
+    Requirement,
     RouterGuard,
     Rule,
     Session,
     SessionKit,
+    custom,
     fresh,
     get_session,
     has_role,
@@ -139,6 +141,35 @@ def test_a_check_of_one_s_own_is_named() -> None:
         return session is not None
 
     assert security([Rule("/a", allow=premium)], "/a") == [needs("custom:premium")]
+
+
+CUSTOM = needs("custom:trial")
+
+
+def on_trial(_: Session | None) -> bool:
+    return True
+
+
+trial, another = custom(on_trial, "trial"), custom(lambda _: False, "trial")
+
+
+@pytest.mark.parametrize(
+    ("requirement", "expected"),
+    [
+        (somebody | trial, [needs(), CUSTOM]),
+        (trial | somebody, [CUSTOM, needs()]),
+        (trial | trial & role("admin"), [CUSTOM]),
+        (role("admin") | role("admin") & trial, [ADMIN]),
+        (somebody & trial | somebody, [needs()]),
+        (somebody | trial & role("admin"), [needs()]),
+        (trial | another & role("admin"), [CUSTOM, needs("custom:trial", "role:admin")]),
+        (trial & another, [CUSTOM]),
+    ],
+)
+def test_a_check_may_let_in_whom_nothing_else_does_so_only_what_needs_more_than_another_choice_is_left_out(
+    requirement: Requirement, expected: Any
+) -> None:
+    assert security([Rule("/a", requires=requirement)], "/a") == expected
 
 
 # Certain, possible, never
