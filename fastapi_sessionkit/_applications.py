@@ -96,9 +96,9 @@ def check_unambiguous(
     shared = {services.kit for outer in around for services in installed(outer)}
     several = len(kits) > 1 if kits - shared else several
     if several:
-        for route in served(app):
+        for route in served(app, without=getattr(app, "dependency_overrides", ())):
             for call in route.dependencies:
-                if _is_of_no_kit(call) and call not in getattr(app, "dependency_overrides", ()):
+                if _is_of_no_kit(call):
                     name = (
                         "RouterGuard(...)" if isinstance(call, RouterGuard) else getattr(call, "__name__", repr(call))
                     )

@@ -1,6 +1,6 @@
 """What an application serves: each route's full path template, its methods, and what it depends on."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,14 +28,19 @@ class Served:
     operation: str | None = None
 
 
-def served(app: Starlette) -> Iterator[Served]:
-    """Every route, those of included routers too; as they are now, for routes may be added later."""
+def served(app: Starlette, without: Container[Any] = ()) -> Iterator[Served]:
+    """Every route, those of included routers too; as they are now, for routes may be added later.
+
+    Args:
+        app: the application.
+        without: dependencies that don't count, with all that they depend on: those that are overridden.
+    """
     for context in iter_route_contexts(app.routes):
-        yield _served(context)
-    yield from _frontends(app)
+        yield _served(context, without)
+    yield from _frontends(app, without)
 
 
-def _served(context: RouteContext) -> Served:
+def _served(context: RouteContext, without: Container[Any]) -> Served:
     route = in_place(context)
     path, methods = getattr(route, "path", None), getattr(route, "methods", None)
     if path is None:
@@ -45,7 +50,7 @@ def _served(context: RouteContext) -> Served:
     upper = None if methods is None else frozenset(methods)
     documented = isinstance(context.original_route, APIRoute) and route.include_in_schema
     operation = context.path_format if documented else None
-    return Served(path, upper, _dependencies(route), operation)
+    return Served(path, upper, _dependencies(route, without), operation)
 
 
 def in_place(context: RouteContext) -> Any:
@@ -56,7 +61,7 @@ def in_place(context: RouteContext) -> Any:
     return getattr(context, "starlette_route", None) or context
 
 
-def _frontends(app: Starlette) -> Iterator[Served]:
+def _frontends(app: Starlette, without: Container[Any]) -> Iterator[Served]:
     """What ``frontend()`` of the application and of included routers serves, which FastAPI keeps apart from its routes.
 
     Any path below its own: which files are there may change, and with a fallback each path has an answer. FastAPI has
@@ -67,16 +72,19 @@ def _frontends(app: Starlette) -> Iterator[Served]:
         prefix = getattr(found, "frontend_prefix", "")
         paths = [route.path for route in group.routes] if hasattr(group, "routes") else [""]
         for path in paths:
-            yield Served((prefix + path).rstrip("/") + ANYTHING, frozenset({"GET", "HEAD"}), _dependencies(found))
+            yield Served(
+                (prefix + path).rstrip("/") + ANYTHING, frozenset({"GET", "HEAD"}), _dependencies(found, without)
+            )
 
 
-def _dependencies(route: Any) -> tuple[Any, ...]:
+def _dependencies(route: Any, without: Container[Any]) -> tuple[Any, ...]:
     """Those of what FastAPI serves: operations, WebSockets, frontends. Starlette's own routes have none."""
     dependant = getattr(route, "dependant", None)
-    return () if dependant is None else tuple(_calls(dependant))
+    return () if dependant is None else tuple(_calls(dependant, without))
 
 
-def _calls(dependant: Any) -> Iterator[Any]:
+def _calls(dependant: Any, without: Container[Any]) -> Iterator[Any]:
     for dependency in dependant.dependencies:
-        yield dependency.call
-        yield from _calls(dependency)
+        if dependency.call not in without:
+            yield dependency.call
+            yield from _calls(dependency, without)

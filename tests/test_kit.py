@@ -634,6 +634,20 @@ def test_with_two_kits_a_dependency_of_the_module_may_be_overridden_by_a_kits_ow
         assert client.get("/ask").status_code == 200
 
 
+def test_with_two_kits_what_an_overridden_dependency_depends_on_does_not_count(shared: FastAPI) -> None:
+    async def current_user(session: Annotated[Session | None, Depends(get_session)]) -> str:
+        return "nobody"
+
+    @shared.get("/ask")
+    async def who(user: Annotated[str, Depends(current_user)]) -> str:
+        return user
+
+    shared.dependency_overrides[current_user] = lambda: "ada"
+
+    with browser(shared) as client:
+        assert client.get("/ask").json() == "ada"
+
+
 def test_with_two_kits_and_no_lifespan_every_request_fails_not_only_the_first(shared: FastAPI) -> None:
     shared.get("/ask")(ask)
     client = browser(shared)
