@@ -33,6 +33,19 @@ _SAME_SCHEME = (
 )
 _OF_NO_KIT = frozenset({get_session, get_session_info, is_authenticated, require_session})
 
+_EXAMPLES = {
+    "require_role": '"admin"',
+    "require_permission": '"reports:read"',
+    "require_any_permission": '"reports:read", "reports:write"',
+    "require_fresh": "600",
+    "has_role": '"admin"',
+    "has_permission": '"reports:read"',
+    "has_all_permissions": '"reports:read", "reports:write"',
+    "has_any_permission": '"reports:read", "reports:write"',
+    "has_role_permission": '"admin", "reports:read"',
+}
+"""What makes a dependency when it is called, and what with. ``Depends(require)`` FastAPI refuses itself."""
+
 
 class Kit(Protocol):
     """What tells a ``SessionKit`` from another: to browsers, and in OpenAPI."""
@@ -77,6 +90,25 @@ def check_mounted(app: Starlette, cookie_name: str, around: tuple[Starlette, ...
         if Redirected not in inner.exception_handlers:
             inner.add_exception_handler(Redirected, redirect_response)
         check_mounted(inner, cookie_name, (*around, app))
+
+
+def check_called(app: Starlette, at: str = "", around: tuple[Starlette, ...] = ()) -> None:
+    """Raise ``ConfigurationError`` for a route with ``Depends(require_fresh)``.
+
+    FastAPI would call it with what the query says, and take what it makes for the answer: nobody would be refused.
+    """
+    for route in served(app, without=getattr(app, "dependency_overrides", ())):
+        for call in route.dependencies:
+            name = getattr(call, "__name__", "")
+            if name in _EXAMPLES and call.__module__.startswith(f"{__package__}."):
+                name = f"kit.{name}" if hasattr(call, "__self__") else name
+                msg = (
+                    f"{at}{route.template}: Depends({name}) asks nothing, for {name} only makes a dependency: write "
+                    f"Depends({name}({_EXAMPLES[call.__name__]}))"
+                )
+                raise ConfigurationError(msg)
+    for path, inner in mounted(app, around):
+        check_called(inner, at + path, (*around, app))
 
 
 def check_unambiguous(

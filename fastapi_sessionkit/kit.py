@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
-from fastapi_sessionkit._applications import check_installable, check_mounted, check_unambiguous
+from fastapi_sessionkit._applications import check_called, check_installable, check_mounted, check_unambiguous
 from fastapi_sessionkit._codec import SessionCodec
 from fastapi_sessionkit._cookie import LIMIT, CookieSettings, SessionCookie
 from fastapi_sessionkit._denial import Redirected, redirect_response
@@ -174,6 +174,7 @@ class SessionKit(Generic[M]):
         """What only a complete application shows, at startup."""
         document(app, self, guard)  # again, in case app.openapi was replaced after install
         check_mounted(app, self.cookie_name)
+        check_called(app)
         check_unambiguous(app)
         for call in {call for route in served(app) for call in route.dependencies}:
             if isinstance(call, RouterGuard):

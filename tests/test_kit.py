@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+import fastapi_sessionkit
 from fastapi_sessionkit import (
     ConfigurationError,
     CookieBackend,
@@ -499,6 +500,57 @@ def test_with_two_kits_the_helpers_of_the_module_say_to_use_a_kits_own(
 
     with pytest.raises(ConfigurationError, match=r"kit\.set_session"):
         browser(shared).post("/ambiguous")
+
+
+# What makes a dependency is none itself
+
+
+MAKERS = [
+    "require_role",
+    "require_permission",
+    "require_any_permission",
+    "require_fresh",
+    "has_role",
+    "has_permission",
+    "has_all_permissions",
+    "has_any_permission",
+    "has_role_permission",
+]
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("of", ["module", "kit"])
+def test_a_dependency_that_was_not_called_fails_the_start_and_the_error_says_what_to_write(name: str, of: str) -> None:
+    app, kit = FastAPI(), made()
+    app.get("/ask", dependencies=[Depends(getattr(kit if of == "kit" else fastapi_sessionkit, name))])(lambda: None)
+    kit.install(app)
+
+    with pytest.raises(
+        ConfigurationError, match=rf"^/ask: Depends\((kit\.)?{name}\).*write Depends\(.*{name}\(.+\)\)$"
+    ):
+        start(app)
+
+
+def test_the_limit_of_a_dependency_that_was_not_called_is_never_taken_from_the_query() -> None:
+    app, sub, kit = FastAPI(), FastAPI(), made()
+    sub.get("/ask", dependencies=[Depends(kit.require_fresh)])(lambda: None)
+    app.mount("/sub", sub)
+    kit.install(app)
+
+    with pytest.raises(ConfigurationError, match=r"^/sub/ask: .*write Depends\(kit\.require_fresh\(600\)\)$"):
+        browser(app).get("/sub/ask?max_age=1")
+
+
+def test_a_function_of_one_s_own_may_have_the_name_of_one_that_makes_dependencies() -> None:
+    def require_fresh(max_age: int) -> int:
+        return max_age
+
+    app = FastAPI()
+    app.get("/ask")(lambda age=Depends(require_fresh): age)
+    made().install(app)
+
+    with browser(app) as client:
+        assert client.get("/ask?max_age=1").json() == 1
 
 
 # What two kits make ambiguous is said at startup
