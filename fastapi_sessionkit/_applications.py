@@ -62,6 +62,14 @@ def mounted(app: Starlette, around: tuple[Starlette, ...] = ()) -> Iterator[tupl
             yield getattr(in_place(context), "path", None) or "", inner
 
 
+def sharing(app: Starlette, at: str = "", around: tuple[Starlette, ...] = ()) -> Iterator[tuple[str, Starlette]]:
+    """The applications below this one that use its kits, for they have none of their own; and where they are mounted."""
+    for path, inner in mounted(app, around):
+        if not list(installed(inner)):
+            yield at + path, inner
+            yield from sharing(inner, at + path, (*around, app))
+
+
 def check_installable(kit: Kit, app: Starlette) -> None:
     """Raise ``ConfigurationError`` where a kit can't be put on an application."""
     if not isinstance(app, Starlette):

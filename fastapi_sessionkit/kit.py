@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
-from fastapi_sessionkit._applications import check_called, check_installable, check_mounted, check_unambiguous
+from fastapi_sessionkit._applications import check_called, check_installable, check_mounted, check_unambiguous, sharing
 from fastapi_sessionkit._codec import SessionCodec
 from fastapi_sessionkit._cookie import LIMIT, CookieSettings, SessionCookie
 from fastapi_sessionkit._denial import Redirected, redirect_response
@@ -173,6 +173,8 @@ class SessionKit(Generic[M]):
     def _check(self, app: Starlette, guard: RouterGuard | None) -> None:
         """What only a complete application shows, at startup."""
         document(app, self, guard)  # again, in case app.openapi was replaced after install
+        for at, inner in sharing(app):
+            document(inner, self, guard, at)
         check_mounted(app, self.cookie_name)
         check_called(app)
         check_unambiguous(app)

@@ -52,8 +52,15 @@ class Case:
     requirement: Requirement | None
 
 
-def document(app: Starlette, kit: Kit, guard: RouterGuard | None) -> None:
-    """Make ``app.openapi()`` say what the guard, and what the dependencies of each operation, require."""
+def document(app: Starlette, kit: Kit, guard: RouterGuard | None, at: str = "") -> None:
+    """Make ``app.openapi()`` say what the guard, and what the dependencies of each operation, require.
+
+    Args:
+        app: the application; nothing is done for one that isn't FastAPI's.
+        kit: whose session is required.
+        guard: the application's, or that of the one around it.
+        at: where the application is mounted on the guard's.
+    """
     if not isinstance(app, FastAPI) or kit in getattr(app.openapi, "kits", ()):
         return
     generate: Callable[[], Schema] = app.openapi
@@ -64,7 +71,7 @@ def document(app: Starlette, kit: Kit, guard: RouterGuard | None) -> None:
         nonlocal source, documented
         schema = generate()
         if schema is not source:  # FastAPI makes a new one when routes were added
-            source, documented = schema, _documented(copy.deepcopy(schema), app, kit, guard)
+            source, documented = schema, _documented(copy.deepcopy(schema), _operations(app, kit, guard, at), kit)
         return documented
 
     openapi.kits = (*getattr(generate, "kits", ()), kit)  # type: ignore[attr-defined]
@@ -113,19 +120,19 @@ def _in_order(guard: RouterGuard, method: str, access: Access) -> Iterator[tuple
             yield pattern.text, pattern, None
 
 
-def _documented(schema: Schema, app: FastAPI, kit: Kit, guard: RouterGuard | None) -> Schema:
+def _documented(schema: Schema, operations: dict[tuple[str, str], list[Case]], kit: Kit) -> Schema:
     scheme = kit.scheme_name
     described = {"type": "apiKey", "in": "cookie", "name": kit.cookie_name, "description": "The session's cookie."}
     schema.setdefault("components", {}).setdefault("securitySchemes", {})[scheme] = described
     named = not schema["openapi"].startswith("3.0")  # names of roles came with OpenAPI 3.1
-    for (path, method), found in _operations(app, kit, guard).items():
+    for (path, method), found in operations.items():
         operation = schema.get("paths", {}).get(path, {}).get(method.lower())
         if operation is not None:
             _describe(operation, found, scheme, schema.get("security", []), named=named)
     return schema
 
 
-def _operations(app: FastAPI, kit: Kit, guard: RouterGuard | None) -> dict[tuple[str, str], list[Case]]:
+def _operations(app: FastAPI, kit: Kit, guard: RouterGuard | None, at: str) -> dict[tuple[str, str], list[Case]]:
     """The cases of each operation, by its path and method: those of all its routes, for ``{x:int}`` and ``{x}`` are one."""
     found: dict[tuple[str, str], dict[str, list[Case]]] = {}
     for route in served(app):
@@ -134,7 +141,7 @@ def _operations(app: FastAPI, kit: Kit, guard: RouterGuard | None) -> dict[tuple
         for method in route.methods or ():
             templates = found.setdefault((route.operation, method), {})
             if route.template not in templates:  # of two routes with one template only the first ever answers
-                templates[route.template] = list(_combined(route, method, kit, guard))
+                templates[route.template] = list(_combined(route, method, kit, guard, at))
     return {operation: _of_all(templates) for operation, templates in found.items()}
 
 
@@ -149,11 +156,14 @@ def _of_all(templates: dict[str, list[Case]]) -> list[Case]:
     ]
 
 
-def _combined(route: Served, method: str, kit: Kit, guard: RouterGuard | None) -> Iterator[Case]:
+def _combined(route: Served, method: str, kit: Kit, guard: RouterGuard | None, at: str) -> Iterator[Case]:
     """The cases of every guard on the way, each together with what the dependencies require."""
     required = list(_required(route.dependencies, kit))
-    guards = [call for call in dict.fromkeys((guard, *route.dependencies)) if isinstance(call, RouterGuard)]
-    for combination in product(*(list(cases(each, method, route.template, kit.services.access)) for each in guards)):
+    # What is a dependency sees the path below the mount.
+    guards = dict.fromkeys([(guard, at), *((call, "") for call in route.dependencies)])
+    access = kit.services.access
+    asked = [cases(each, method, to + route.template, access) for each, to in guards if isinstance(each, RouterGuard)]
+    for combination in product(*asked):
         where = " and ".join(case.where for case in combination if case.where is not None)
         parts = [case.requirement for case in combination if case.requirement is not None] + required
         yield Case(where or None, all_of(*parts) if parts else None)
