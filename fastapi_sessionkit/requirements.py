@@ -133,6 +133,11 @@ class Requirement:
     def __or__(self, other: "Requirement") -> "Requirement":
         return any_of(self, other)
 
+    def __bool__(self) -> bool:
+        """Refuse ``and``, ``or`` and ``not``, which would drop one of two requirements without a word."""
+        msg = f"Combine requirements with & and |: 'and', 'or' and 'not' would forget {self} or what stands beside it"
+        raise ConfigurationError(msg)
+
     def __str__(self) -> str:
         return self.name
 

@@ -364,3 +364,19 @@ async def test_the_name_of_a_custom_check_is_text(name: Any) -> None:
 async def test_an_access_hook_is_something_to_call(hook: str, wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match=rf"{hook}=lambda .*session: "):
         Access(**{hook: wrong})
+
+
+@pytest.mark.parametrize(
+    "combine",
+    [
+        lambda: role("editor") and permission("reports:write"),
+        lambda: role("editor") or role("admin"),
+        lambda: not role("banned"),
+    ],
+    ids=["and", "or", "not"],
+)
+def test_and_or_and_not_are_refused_because_they_would_drop_a_requirement_without_a_word(
+    combine: Callable[[], object],
+) -> None:
+    with pytest.raises(ConfigurationError, match="Combine requirements with"):
+        combine()
