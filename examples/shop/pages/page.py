@@ -37,7 +37,8 @@ async def doors(visitor: ShopSession | None) -> list[Door]:
 
 async def door(path: str, label: str, visitor: ShopSession | None) -> Door:
     decision = await guard.decide("GET", path, visitor)
-    return Door(path, label, decision.allowed, str(decision.requirement or "nothing"))
+    needs = "nothing" if decision.requirement is None else str(decision.requirement)
+    return Door(path, label, decision.allowed, needs)
 
 
 def price(cents: int) -> str:
