@@ -1,0 +1,180 @@
+"""Changes that come too late: after the response has started, or after the session has ended."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated
+
+import anyio
+import pytest
+from fastapi import BackgroundTasks, Depends, Request
+from fastapi.responses import Response, StreamingResponse
+from fastapi.testclient import TestClient
+
+from fastapi_sessionkit import (
+    SessionKit,
+    SessionKitError,
+    SessionRecord,
+    clear_session,
+    regenerate_session,
+    update_session,
+)
+from fastapi_sessionkit.testing import session_of, signed_in
+from tests.conftest import Clock
+from tests.mutation.support import (
+    ADA,
+    COOKIE,
+    SECRET,
+    AppSession,
+    Change,
+    Store,
+    application,
+    every_helper,
+    with_cookie,
+)
+
+# Too late
+
+
+@every_helper
+def test_in_a_background_task_every_helper_raises_and_says_so(
+    kit: SessionKit[AppSession], helper: Callable[[Request], None]
+) -> None:
+    app, client = application(kit)
+
+    @app.post("/")
+    async def endpoint(request: Request, tasks: BackgroundTasks) -> None:
+        tasks.add_task(helper, request)
+
+    signed_in(client, kit, ADA)
+
+    with pytest.raises(SessionKitError, match="the response has started"):
+        client.post("/")
+    assert session_of(client, kit) == ADA
+
+
+@every_helper
+def test_in_the_body_of_a_stream_every_helper_raises_and_says_so(
+    kit: SessionKit[AppSession], helper: Callable[[Request], None]
+) -> None:
+    app, client = application(kit)
+
+    @app.post("/")
+    async def endpoint(request: Request) -> Response:
+        async def body() -> AsyncIterator[bytes]:
+            helper(request)
+            yield b"a"
+
+        return StreamingResponse(body())
+
+    with pytest.raises(SessionKitError, match="the response has started"):
+        signed_in(client, kit, ADA).post("/")
+
+
+@every_helper
+def test_behind_the_yield_of_a_dependency_every_helper_raises_and_says_so(
+    kit: SessionKit[AppSession], helper: Callable[[Request], None]
+) -> None:
+    app, client = application(kit)
+
+    async def dependency(request: Request) -> AsyncIterator[None]:
+        yield
+        helper(request)
+
+    @app.post("/", dependencies=[Depends(dependency)])
+    async def endpoint() -> None: ...
+
+    with pytest.raises(SessionKitError, match="the response has started"):
+        signed_in(client, kit, ADA).post("/")
+
+
+@every_helper
+def test_while_the_commit_is_waiting_for_the_store_every_helper_raises_and_says_so(
+    clock: Clock, helper: Callable[[Request], None]
+) -> None:
+    """A change that came between would be lost without a word: what is being saved is decided already."""
+    during: list[Callable[[], None]] = []
+
+    class Waiting(Store):
+        async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
+            while during:
+                during.pop()()
+            return await super().replace(key, record, version=version)
+
+    kit = SessionKit(AppSession, secret_key=SECRET, backend=Waiting(), clock=clock)
+    app, client = application(kit)
+    raised: list[SessionKitError] = []
+
+    def meanwhile(request: Request) -> None:
+        try:
+            helper(request)
+        except SessionKitError as error:
+            raised.append(error)
+
+    @app.post("/")
+    async def endpoint(request: Request, session: Annotated[AppSession, Depends(kit.require_session)]) -> None:
+        update_session(request, note="committed")
+        during.append(lambda: meanwhile(request))
+
+    signed_in(client, kit, ADA).post("/")
+    session = session_of(client, kit)
+
+    assert len(raised) == 1
+    assert session is not None
+    assert (session.note, session.tier) == ("committed", "free")
+
+
+# Late writes
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda request: update_session(request, tier="premium"),
+        lambda request: update_session(request, role="admin"),
+        regenerate_session,
+    ],
+    ids=["update", "privileges", "regenerate"],
+)
+def test_a_late_write_to_a_session_that_was_deleted_meanwhile_is_dropped(
+    stored: SessionKit[AppSession], store: Store, caplog: pytest.LogCaptureFixture, late: Change
+) -> None:
+    app, client = application(stored)
+    token = signed_in(client, stored, ADA).cookies[COOKIE]
+
+    @app.post("/out")
+    async def sign_out(request: Request) -> None:
+        clear_session(request)
+
+    @app.post("/late")
+    async def write(request: Request, _: Annotated[AppSession, Depends(stored.require_session)]) -> str:
+        other = TestClient(app, base_url="https://testserver", cookies=client.cookies)
+        await anyio.to_thread.run_sync(other.post, "/out")
+        late(request)
+        return "the response stands"
+
+    response = client.post("/late")
+
+    assert (response.status_code, response.json()) == (200, "the response stands")
+    assert "Max-Age=0" in response.headers["set-cookie"]
+    assert session_of(with_cookie(client, token), stored) is None
+    assert any(record.levelno >= logging.WARNING and "dropped" in record.getMessage() for record in caplog.records)
+    assert "ada" not in caplog.text
+
+
+def test_a_late_touch_does_not_bring_a_deleted_session_back(stored: SessionKit[AppSession], clock: Clock) -> None:
+    app, client = application(stored)
+    token = signed_in(client, stored, ADA).cookies[COOKIE]
+    clock.advance(86_400)
+
+    @app.post("/out")
+    async def sign_out(request: Request) -> None:
+        clear_session(request)
+
+    @app.get("/late")
+    async def read(_: Annotated[AppSession, Depends(stored.require_session)]) -> None:
+        other = TestClient(app, base_url="https://testserver", cookies=client.cookies)
+        await anyio.to_thread.run_sync(other.post, "/out")
+
+    client.get("/late")
+
+    assert session_of(with_cookie(client, token), stored) is None
