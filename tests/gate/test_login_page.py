@@ -1,0 +1,39 @@
+"""The login page behind a guard: it is shown, and never sends a browser in circles."""
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from fastapi_sessionkit import RouterGuard, Rule, Session, SessionKit
+from fastapi_sessionkit.testing import signed_in
+from tests.kit.support import SECRET
+
+
+def signed_in_browser(guard: RouterGuard) -> TestClient:
+    kit = SessionKit(secret_key=SECRET)
+    app = FastAPI()
+    kit.install(app, guard=guard)
+    for path in ("/", "/login"):
+        app.add_api_route(path, lambda: "here")
+    client = TestClient(app, base_url="https://testserver", follow_redirects=False, headers={"accept": "text/html"})
+    return signed_in(client, kit, Session(user_id="ada", role="user"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"exclude": ["/login"]}, {"protect": [Rule("/login", public=True)]}, {"protect": [Rule("/login", role="user")]}],
+)
+def test_a_login_page_that_a_rule_or_exclude_names_is_shown_to_who_is_signed_in(settings: Any) -> None:
+    guard = RouterGuard(**settings, login_path="/login", global_protect=True)
+
+    assert signed_in_browser(guard).get("/login").status_code == 200
+
+
+@pytest.mark.parametrize("target", ["/login", "/login?denied=1", "/login#denied"])
+def test_home_and_the_login_page_never_send_a_browser_in_circles(target: str) -> None:
+    rules = [Rule("/", role="admin", redirect_to=target)]
+    browser = signed_in_browser(RouterGuard(protect=rules, login_path="/login", global_protect=True))
+
+    assert browser.get("/").status_code == 403

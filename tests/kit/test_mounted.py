@@ -1,0 +1,173 @@
+"""Kits on mounted applications, and on what is mounted around them."""
+
+import logging
+from typing import Annotated, Any
+
+import pytest
+from fastapi import Depends, FastAPI
+from fastapi.testclient import TestClient
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from fastapi_sessionkit import (
+    ConfigurationError,
+    CookieSettings,
+    MemoryStore,
+    RouterGuard,
+    Rule,
+    SessionKit,
+)
+from fastapi_sessionkit.testing import signed_in
+from tests.kit.support import AppSession, add_routes, ask, browser, made
+
+
+def mounted(kit: SessionKit[Any], sub_kit: SessionKit[Any] | None, **guards: RouterGuard) -> FastAPI:
+    app, sub = FastAPI(), FastAPI()
+    add_routes(app)
+    add_routes(sub)
+    kit.install(app, guard=guards.get("guard"))
+    if sub_kit is not None:
+        sub_kit.install(sub, guard=guards.get("sub_guard"))
+    app.mount("/sub", sub)
+    return app
+
+
+def test_a_sub_application_without_a_kit_sees_the_session_of_the_one_around_it() -> None:
+    client = browser(mounted(made(), None))
+
+    client.post("/sub/login")
+
+    assert [client.get("/me").json(), client.get("/sub/me").json()] == ["ada", "ada"]
+
+
+def test_the_same_kit_on_both_applications_is_one_session_and_one_cookie() -> None:
+    kit = made()
+    client = browser(mounted(kit, kit))
+
+    response = client.post("/sub/login")
+
+    assert len(response.headers.get_list("set-cookie")) == 1
+    assert [client.get("/me").json(), client.get("/sub/me").json()] == ["ada", "ada"]
+
+
+def test_the_same_kit_on_both_applications_enforces_both_guards() -> None:
+    kit = made()
+    guards = {"guard": RouterGuard([Rule("/sub/a")]), "sub_guard": RouterGuard([Rule("/b")])}
+    client = browser(mounted(kit, kit, **guards))
+
+    assert [client.get(f"/sub/{path}").status_code for path in "abc"] == [401, 401, 404]
+
+
+def test_the_same_kit_on_both_applications_loads_once() -> None:
+    class Store(MemoryStore):
+        reads = 0
+
+        async def get(self, key: str) -> Any:
+            self.reads += 1
+            return await super().get(key)
+
+    store = Store()
+    kit = made(backend=store)
+    client = browser(mounted(kit, kit, guard=RouterGuard([Rule("/**")]), sub_guard=RouterGuard([Rule("/**")])))
+    signed_in(client, kit, AppSession(user_id="ada"))
+    store.reads = 0
+
+    client.get("/sub/me")
+
+    assert store.reads == 1
+
+
+def test_a_sub_application_with_a_kit_of_its_own_has_a_session_of_its_own() -> None:
+    own = made(name="own", cookie=CookieSettings(name="own"))
+    client = browser(mounted(made(), own))
+
+    client.post("/sub/login")
+
+    assert [client.get("/me").json(), client.get("/sub/me").json()] == [None, "ada"]
+
+
+def test_a_sub_application_with_a_kit_of_its_own_still_reaches_the_one_around_it_by_name() -> None:
+    outer, own = made(), made(name="own", cookie=CookieSettings(name="own"))
+    app, sub = FastAPI(), FastAPI()
+    outer.install(app)
+    own.install(sub)
+    app.mount("/sub", sub)
+
+    @sub.get("/who")
+    async def who(session: Annotated[AppSession, Depends(outer.require_session)]) -> str:
+        return session.user_id
+
+    client = signed_in(browser(app), outer, AppSession(user_id="ada"))
+
+    assert client.get("/sub/who").json() == "ada"
+
+
+def test_what_a_sub_application_asks_does_not_leak_into_the_next_request() -> None:
+    own = made(name="own", cookie=CookieSettings(name="own"))
+    client = browser(mounted(made(), own))
+
+    client.post("/sub/login")
+    client.post("/login")
+    client.cookies.delete("__Host-own")
+
+    assert [client.get("/me").json(), client.get("/sub/me").json()] == ["ada", None]
+
+
+def test_with_two_kits_on_a_sub_application_the_names_of_the_module_raise_though_one_is_around_it_too() -> None:
+    outer, own = made(), made(name="own", cookie=CookieSettings(name="own"))
+    app, sub = FastAPI(), FastAPI()
+    outer.install(app)
+    outer.install(sub)
+    own.install(sub)
+    add_routes(sub)
+    app.mount("/sub", sub)
+
+    with pytest.raises(ConfigurationError, match="more than one"):
+        browser(app).get("/sub/me")
+
+
+def test_two_applications_of_one_starlette_keep_their_kits_apart() -> None:
+    kits = [made(name=name, cookie=CookieSettings(name=name)) for name in ("one", "two")]
+    apps = [FastAPI(), FastAPI()]
+    for kit, app in zip(kits, apps, strict=True):
+        kit.install(app)
+        add_routes(app)
+    client = browser(Starlette(routes=[Mount(f"/{number}", app) for number, app in enumerate(apps)]))
+
+    client.post("/1/login")
+
+    assert [client.get("/0/me").json(), client.get("/1/me").json()] == [None, "ada"]
+
+
+def test_a_mounted_application_whose_kit_uses_the_same_cookie_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    outer, inner = FastAPI(), FastAPI()
+    SessionKit(secret_key="x" * 32).install(outer)
+    SessionKit(secret_key="x" * 32).install(inner)
+    outer.mount("/staff", inner)
+
+    with caplog.at_level(logging.WARNING), TestClient(outer):
+        pass
+
+    assert "Another SessionKit on a mounted application uses the cookie '__Host-session'" in caplog.text
+
+
+def test_an_application_that_is_mounted_on_itself_starts() -> None:
+    app = FastAPI()
+    app.get("/ask")(ask)
+    made().install(app)
+    app.mount("/api", app)
+
+    with browser(app) as client:
+        assert [client.get(path).status_code for path in ("/ask", "/api/ask")] == [200, 200]
+
+
+def test_applications_that_are_mounted_on_each_other_start(caplog: pytest.LogCaptureFixture) -> None:
+    app, other = FastAPI(), FastAPI()
+    app.get("/ask")(ask)
+    made().install(app)
+    app.mount("/other", other)
+    other.mount("/app", app)
+
+    with browser(app) as client:
+        assert [client.get(path).status_code for path in ("/ask", "/other/app/ask")] == [200, 200]
+    assert "Another SessionKit" not in caplog.text

@@ -1,0 +1,99 @@
+"""Two kits on one application keep their sessions apart."""
+
+from collections.abc import Callable
+
+import pytest
+from fastapi import FastAPI, Request
+
+from fastapi_sessionkit import (
+    ConfigurationError,
+    CookieSettings,
+    SessionKit,
+    clear_session,
+    regenerate_session,
+    set_session,
+)
+from fastapi_sessionkit.testing import signed_in
+from tests.kit.support import AppSession, Staff, browser, made
+
+
+def test_two_kits_keep_two_sessions_apart(shared: FastAPI) -> None:
+    client = browser(shared)
+
+    client.post("/customers")
+    alone = client.get("/who").json()
+    client.post("/staff")
+    together = client.get("/who").json()
+    client.delete("/staff")
+
+    assert [alone, together, client.get("/who").json()] == [["ada", None], ["ada", "grace"], ["ada", None]]
+
+
+def test_two_kits_may_set_both_cookies_on_one_response(shared: FastAPI) -> None:
+    client = browser(shared)
+
+    response = client.post("/both")
+
+    assert len(response.headers.get_list("set-cookie")) == 2
+    assert client.get("/who").json() == ["ada", "grace"]
+
+
+@pytest.mark.parametrize(
+    "helper",
+    [lambda request: set_session(request, AppSession(user_id="ada")), clear_session, regenerate_session],
+    ids=["set_session", "clear_session", "regenerate_session"],
+)
+def test_with_two_kits_the_helpers_of_the_module_say_to_use_a_kits_own(
+    shared: FastAPI, helper: Callable[[Request], None]
+) -> None:
+    @shared.post("/ambiguous")
+    async def ambiguous(request: Request) -> None:
+        helper(request)
+
+    with pytest.raises(ConfigurationError, match=r"kit\.set_session"):
+        browser(shared).post("/ambiguous")
+
+
+def test_a_customers_token_is_nobody_among_the_staff(
+    shared: FastAPI, customers: SessionKit[AppSession], staff: SessionKit[Staff]
+) -> None:
+    client = signed_in(browser(shared), customers, AppSession(user_id="ada"))
+    token = client.cookies[customers.cookie_name]
+
+    client.cookies.set(staff.cookie_name, token, domain="testserver.local", path="/")
+
+    assert client.get("/who").json() == ["ada", None]
+
+
+def test_two_kits_on_one_application_need_two_cookies(customers: SessionKit[AppSession]) -> None:
+    app = FastAPI()
+    customers.install(app)
+
+    with pytest.raises(ConfigurationError, match="cookie"):
+        made(name="other", cookie=CookieSettings(name="customer")).install(app)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (CookieSettings(name="session"), CookieSettings(name="session", https_only=False)),
+        (CookieSettings(name="my!s"), CookieSettings(name="my_s")),
+    ],
+)
+def test_two_kits_whose_cookies_openapi_could_not_tell_apart_do_not_share_an_application(
+    one: CookieSettings, other: CookieSettings
+) -> None:
+    app = FastAPI()
+    made(cookie=one).install(app)
+
+    with pytest.raises(ConfigurationError, match=r"OpenAPI can't tell the cookie .*CookieSettings\(name="):
+        made(name="staff", cookie=other).install(app)
+
+
+def test_set_session_of_a_kit_takes_its_own_model_only(shared: FastAPI, staff: SessionKit[Staff]) -> None:
+    @shared.post("/wrong")
+    async def wrong(request: Request) -> None:
+        staff.set_session(request, AppSession(user_id="ada"))  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError, match="Staff"):
+        browser(shared).post("/wrong")
