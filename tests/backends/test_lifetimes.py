@@ -1,0 +1,138 @@
+"""How long a session lasts, and when a request writes for that."""
+
+from datetime import timedelta
+
+import pytest
+
+from fastapi_sessionkit import CookieBackend
+from fastapi_sessionkit.testing import session_of
+from tests.backends.support import (
+    ADA,
+    COOKIE,
+    DAY,
+    Make,
+    Recording,
+    browser,
+    every_backend,
+    every_cookie_backend,
+    make,
+    opened,
+)
+from tests.conftest import Clock
+
+
+@every_backend
+def test_a_session_that_is_not_used_ends_with_its_idle_lifetime(backend: Make, store: Recording, clock: Clock) -> None:
+    kit = make(backend(store), clock, idle_timeout=timedelta(hours=1))
+    client = browser(kit)
+
+    clock.advance(3_599)
+    assert session_of(client, kit) == ADA
+    clock.advance(1)
+    assert client.get("/").json() is None
+
+
+@every_backend
+def test_a_session_that_is_used_lives_on(backend: Make, store: Recording, clock: Clock) -> None:
+    client = browser(make(backend(store), clock, idle_timeout=3_600))
+
+    for _ in range(10):
+        clock.advance(3_000)
+        assert client.get("/").json() is not None
+    clock.advance(3_600)
+    assert client.get("/").json() is None
+
+
+@every_backend
+def test_however_much_it_is_used_a_session_ends_with_its_absolute_lifetime(
+    backend: Make, store: Recording, clock: Clock
+) -> None:
+    client = browser(make(backend(store), clock, idle_timeout=3_600, absolute_timeout=10_000))
+
+    for step in (3_000, 3_000, 3_000, 999):
+        clock.advance(step)
+        assert client.get("/").json() is not None
+        client.post("/set/note")
+        client.post("/rotate")
+    clock.advance(1)
+    assert client.get("/").json() is None
+
+
+@every_backend
+def test_a_shorter_absolute_lifetime_holds_for_sessions_that_are_there_already(
+    backend: Make, store: Recording, clock: Clock
+) -> None:
+    token = browser(make(backend(store), clock)).cookies[COOKIE]
+    stricter = make(backend(store), clock, absolute_timeout=3_600)
+
+    assert opened(stricter, token) == ADA
+    clock.advance(3_600)
+    assert opened(stricter, token) is None
+
+
+@every_backend
+def test_the_cookie_lasts_as_long_as_the_session_can(backend: Make, store: Recording, clock: Clock) -> None:
+    client = browser(make(backend(store), clock), None)
+
+    assert f"Max-Age={30 * DAY};" in client.post("/in").headers["set-cookie"]
+    clock.advance(DAY)
+    assert f"Max-Age={29 * DAY};" in client.post("/rotate").headers["set-cookie"]
+
+
+def test_an_unchanged_request_reads_once_and_writes_nothing(store: Recording, clock: Clock) -> None:
+    client = browser(make(store, clock))
+    store.calls.clear()
+
+    for _ in range(3):
+        assert "set-cookie" not in client.get("/").headers
+        clock.advance(60)
+
+    assert store.names == ["get", "get", "get"]
+
+
+def test_the_idle_clock_is_touched_once_it_is_older_than_a_tenth_of_the_idle_lifetime(
+    store: Recording, clock: Clock
+) -> None:
+    client = browser(make(store, clock, idle_timeout=1_000))
+    store.calls.clear()
+
+    clock.advance(99)
+    client.get("/")
+    assert store.names == ["get"]
+    clock.advance(2)
+    response = client.get("/")
+    assert store.names == ["get", "get", "touch"]
+    assert "set-cookie" not in response.headers
+    client.get("/")
+    assert store.names == ["get", "get", "touch", "get"]
+
+
+def test_a_request_that_does_not_ask_touches_nothing(store: Recording, clock: Clock) -> None:
+    kit = make(store, clock)
+    client = browser(kit)
+    clock.advance(DAY)
+    store.calls.clear()
+
+    client.get("/docs")
+
+    assert store.calls == []
+
+
+@every_cookie_backend
+def test_a_cookie_is_sent_again_once_it_is_older_than_a_tenth_of_the_idle_lifetime(encrypt: bool, clock: Clock) -> None:
+    client = browser(make(CookieBackend(encrypt=encrypt), clock, idle_timeout=1_000))
+
+    clock.advance(99)
+    assert "set-cookie" not in client.get("/").headers
+    clock.advance(2)
+    assert "set-cookie" in client.get("/").headers
+    assert "set-cookie" not in client.get("/").headers
+
+
+@pytest.mark.parametrize(("ahead", "opens"), [(5, True), (60, False)])
+def test_a_token_from_a_clock_a_few_seconds_ahead_is_good_and_one_from_the_future_is_not(
+    ahead: float, opens: bool
+) -> None:
+    token = browser(make(CookieBackend(), Clock(1_700_000_000 + ahead))).cookies[COOKIE]
+
+    assert (opened(make(CookieBackend(), Clock(1_700_000_000)), token) is not None) is opens

@@ -1,0 +1,51 @@
+"""Settings of backends and kits that can't work are refused."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi import Depends, FastAPI
+from fastapi.testclient import TestClient
+
+from fastapi_sessionkit import ConfigurationError, CookieBackend, Session, SessionKit
+from fastapi_sessionkit.testing import signed_in
+from tests.backends.support import SECRET
+
+
+@pytest.mark.parametrize("encrypt", ["no", None, 0])
+def test_encryption_is_switched_on_by_true_and_off_by_false_alone(encrypt: Any) -> None:
+    with pytest.raises(ConfigurationError, match="encrypt"):
+        CookieBackend(encrypt=encrypt)
+
+
+DURATIONS = ["idle_timeout", "absolute_timeout", "rotation_grace", "revalidate_every", "purge_every"]
+
+
+@pytest.mark.parametrize("setting", DURATIONS)
+@pytest.mark.parametrize(
+    "wrong",
+    [timedelta.max, timedelta(days=36_526), 1e300, pytest.param(10**400, id="10**400"), float("inf"), float("nan"), -1],
+)
+def test_a_duration_is_at_most_100_years(setting: str, wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{setting} must be .* at most 100 years"):
+        SessionKit(secret_key=SECRET, **{setting: wrong})
+
+
+def test_a_session_of_100_years_can_be_told_about() -> None:
+    longest = timedelta(days=36_525)
+    # At a whole second: with a fraction the sum of the two is rounded, to a microsecond more or less.
+    kit = SessionKit(secret_key=SECRET, idle_timeout=longest, absolute_timeout=longest, clock=lambda: 1_800_000_000.0)
+    app = FastAPI()
+    kit.install(app)
+    app.get("/")(lambda info=Depends(kit.get_session_info): info)
+
+    info = signed_in(TestClient(app, base_url="https://testserver"), kit, Session(user_id="ada")).get("/").json()
+
+    assert datetime.fromisoformat(info["expires_at"]) - datetime.fromisoformat(info["created_at"]) == longest
+
+
+@pytest.mark.parametrize("setting", ["clock", "new_id"])
+@pytest.mark.parametrize("wrong", [5, None, "now"])
+def test_a_source_of_times_or_ids_is_something_to_call(setting: str, wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{setting}=.* takes a function"):
+        SessionKit(secret_key=SECRET, **{setting: wrong})
