@@ -1,4 +1,4 @@
-"""A folder of files to serve."""
+"""The files that the applications behind the gate serve."""
 
 from pathlib import Path
 
