@@ -1,8 +1,8 @@
 """Typed sessions and route protection for FastAPI, as dependencies."""
 
-from fastapi_sessionkit._cookie import CookieSettings
 from fastapi_sessionkit._redirects import login_redirect_target
-from fastapi_sessionkit.backends import CookieBackend, SessionBackend, StoreBackend
+from fastapi_sessionkit.backends import CookieBackend, SessionBackend, SessionDirectory, StoreBackend
+from fastapi_sessionkit.cookie import CookieSettings
 from fastapi_sessionkit.dependencies import (
     get_session,
     get_session_info,
@@ -59,6 +59,7 @@ __all__ = [
     "Rule",
     "Session",
     "SessionBackend",
+    "SessionDirectory",
     "SessionInfo",
     "SessionKit",
     "SessionKitError",

@@ -9,22 +9,23 @@ from typing import Any, Generic, TypeVar
 from starlette.requests import HTTPConnection
 
 from fastapi_sessionkit._durations import Duration
-from fastapi_sessionkit._lookup import handle_of
 from fastapi_sessionkit.errors import ConfigurationError, Forbidden, NotAuthenticated
 from fastapi_sessionkit.requirements import Requirement, any_permission, fresh, permission, role
 from fastapi_sessionkit.session import SessionInfo
+
+from ._request.lookup import request_session_of
 
 M = TypeVar("M")
 
 
 async def get_session(connection: HTTPConnection) -> Any:
     """The session, or ``None`` when nobody is signed in."""
-    return await handle_of(connection.scope, "get_session").load()
+    return await request_session_of(connection.scope, "get_session").load()
 
 
 async def require_session(connection: HTTPConnection) -> Any:
     """The session; raises ``NotAuthenticated`` (401) when nobody is signed in."""
-    session = await handle_of(connection.scope, "require_session").load()
+    session = await request_session_of(connection.scope, "require_session").load()
     if session is None:
         raise NotAuthenticated
     return session
@@ -32,12 +33,12 @@ async def require_session(connection: HTTPConnection) -> Any:
 
 async def get_session_info(connection: HTTPConnection) -> SessionInfo | None:
     """When the session was made, last used and will end; ``None`` when nobody is signed in."""
-    return await handle_of(connection.scope, "get_session_info").info()
+    return await request_session_of(connection.scope, "get_session_info").info()
 
 
 async def is_authenticated(connection: HTTPConnection) -> bool:
     """Whether somebody is signed in."""
-    return await handle_of(connection.scope, "is_authenticated").load() is not None
+    return await request_session_of(connection.scope, "is_authenticated").load() is not None
 
 
 class _Asks(Generic[M]):
@@ -73,10 +74,10 @@ class Required(_Asks[M]):
             NotAuthenticated: 401, nobody is signed in.
             Forbidden: 403, somebody is and does not fulfil the requirement.
         """
-        handle = handle_of(connection.scope, self._name, self.kit)
-        session: Any = await handle.load()
+        own = request_session_of(connection.scope, self._name, self.kit)
+        session: Any = await own.load()
         requirement = self.requirement
-        if requirement.is_met(session, handle.services.access) or await requirement.refusal(handle.subject()) is None:
+        if requirement.is_met(session, own.services.access) or await requirement.refusal(own.subject()) is None:
             fulfilling: M = session
             return fulfilling
         if session is None:
@@ -91,9 +92,9 @@ class Asked(_Asks[bool]):
 
     async def __call__(self, connection: HTTPConnection) -> bool:
         """Whether it does; ``False`` when nobody is signed in."""
-        handle = handle_of(connection.scope, self._name, self.kit)
-        session, access = await handle.load(), handle.services.access
-        return self.requirement.is_met(session, access) or await self.requirement.refusal(handle.subject()) is None
+        own = request_session_of(connection.scope, self._name, self.kit)
+        session, access = await own.load(), own.services.access
+        return self.requirement.is_met(session, access) or await self.requirement.refusal(own.subject()) is None
 
 
 def require(requirement: Requirement) -> Required[Any]:

@@ -12,11 +12,11 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from fastapi_sessionkit._denial import Denial, denied, is_navigation, redirect
-from fastapi_sessionkit._handle import SessionHandle
-from fastapi_sessionkit._lookup import handle_of
 from fastapi_sessionkit._patterns import UNREADABLE, Pattern, PatternIndex
 from fastapi_sessionkit._preflight import answers_preflight, is_preflight, route_answers_preflight
 from fastapi_sessionkit._redirects import checked_target
+from fastapi_sessionkit._request.lookup import request_session_of
+from fastapi_sessionkit._request.request_session import RequestSession
 from fastapi_sessionkit.errors import ConfigurationError, require_bool
 from fastapi_sessionkit.requirements import Access, Requirement, Subject, custom, name_of, signed_in
 from fastapi_sessionkit.rules import Rule
@@ -173,7 +173,7 @@ class RouterGuard:
         somebody = subject.session is not None
         return Decision(reason is None, rule, reason or f"fulfils {requirement}", requirement, somebody)
 
-    async def enforce(self, handle: SessionHandle[Any], scope: Scope, *, routed: bool = False) -> None:
+    async def enforce(self, handle: RequestSession[Any], scope: Scope, *, routed: bool = False) -> None:
         """Let the request pass, or raise what it is answered with. Loads the session only where it matters.
 
         Args:
@@ -216,10 +216,10 @@ class RouterGuard:
 
     async def __call__(self, connection: HTTPConnection) -> None:
         """The guard as a dependency; the same decision as on the application."""
-        handle = handle_of(connection.scope, "Depends(RouterGuard(...))")
+        handle = request_session_of(connection.scope, "Depends(RouterGuard(...))")
         await self.enforce(handle, connection.scope, routed=True)
 
-    async def _send_home(self, handle: SessionHandle[Any], scope: Scope, path: str) -> None:
+    async def _send_home(self, handle: RequestSession[Any], scope: Scope, path: str) -> None:
         if not self._home.matches(path) and await handle.load() is not None:
             if self.debug:
                 logger.debug("%r is for those who are not signed in: sent to %r", path, self.home_path)

@@ -14,25 +14,33 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
-from fastapi_sessionkit._applications import check_called, check_installable, check_mounted, check_unambiguous, sharing
-from fastapi_sessionkit._codec import SessionCodec
-from fastapi_sessionkit._cookie import LIMIT, CookieSettings, SessionCookie
+from fastapi_sessionkit._application.kits import (
+    check_called,
+    check_installable,
+    check_mounted,
+    check_unambiguous,
+    sharing,
+)
+from fastapi_sessionkit._application.lifecycle import Lifecycle
+from fastapi_sessionkit._application.middleware import SessionMiddleware
+from fastapi_sessionkit._application.routes import served
 from fastapi_sessionkit._denial import Redirected, redirect_response
 from fastapi_sessionkit._durations import Duration, in_seconds
-from fastapi_sessionkit._handle import Services
-from fastapi_sessionkit._keys import BackendContext, new_session_id
-from fastapi_sessionkit._lifecycle import Lifecycle
-from fastapi_sessionkit._lifetimes import Lifetimes
-from fastapi_sessionkit._lookup import handle_of
-from fastapi_sessionkit._middleware import SessionMiddleware
-from fastapi_sessionkit._origin import OriginPolicy
-from fastapi_sessionkit._revalidation import Revalidation
-from fastapi_sessionkit._routes import served
-from fastapi_sessionkit.backends import CookieBackend, SessionBackend, StoreBackend
+from fastapi_sessionkit._request.codec import SessionCodec
+from fastapi_sessionkit._request.lifetimes import Lifetimes
+from fastapi_sessionkit._request.lookup import request_session_of
+from fastapi_sessionkit._request.origin import OriginPolicy
+from fastapi_sessionkit._request.revalidation import Revalidation
+from fastapi_sessionkit._request.services import Services
+from fastapi_sessionkit.backends import BackendContext, CookieBackend, SessionBackend, StoreBackend
+from fastapi_sessionkit.backends.base import directory_of
+from fastapi_sessionkit.backends.keys import new_session_id
+from fastapi_sessionkit.cookie import CookieSettings, SessionCookie
 from fastapi_sessionkit.dependencies import Asked, Required, checked_requirement
 from fastapi_sessionkit.errors import ConfigurationError, NotAuthenticated
 from fastapi_sessionkit.guard import RouterGuard
-from fastapi_sessionkit.mutation import step
+from fastapi_sessionkit.manager import SessionManager
+from fastapi_sessionkit.mutation import one_update
 from fastapi_sessionkit.openapi import document, report
 from fastapi_sessionkit.requirements import (
     Access,
@@ -44,7 +52,6 @@ from fastapi_sessionkit.requirements import (
     role,
 )
 from fastapi_sessionkit.session import Session, SessionInfo
-from fastapi_sessionkit.sessions import SessionManager
 from fastapi_sessionkit.stores.base import SessionStore
 
 M = TypeVar("M", bound=BaseModel, default=Session)
@@ -111,9 +118,8 @@ class SessionKit(Generic[M]):
     ) -> None:
         self.model: type[M] = _checked_model(model)
         self.name: str = _checked_name(name)
-        session_cookie = SessionCookie(_checked(cookie, CookieSettings, "cookie"))
-        self.cookie_name: str = session_cookie.name
-        self.scheme_name: str = re.sub(r"[^A-Za-z0-9_.\-]", "_", cookie.name) + "_cookie"
+        transport = SessionCookie(_checked(cookie, CookieSettings, "cookie"))
+        self.cookie_name: str = transport.name
         self.backend: SessionBackend = _backend(backend)
         self.backend.bind(
             BackendContext(
@@ -121,8 +127,7 @@ class SessionKit(Generic[M]):
                 salt=f"fastapi_sessionkit:{name}:{self.cookie_name}",
                 clock=_checked_function(clock, "clock"),
                 new_id=_checked_function(new_id, "new_id"),
-                cookie_size=session_cookie.size,
-                cookie_limit=LIMIT,
+                token_limit=transport.limit,
                 max_sessions_per_user=self._checked_most(max_sessions_per_user),
             )
         )
@@ -130,7 +135,7 @@ class SessionKit(Generic[M]):
             kit=self,
             codec=SessionCodec(self.model),
             backend=self.backend,
-            cookie=session_cookie,
+            transport=transport,
             origins=OriginPolicy(trusted_origins, enabled=cross_origin_protection),
             access=_checked(access, Access, "access"),
             lifetimes=Lifetimes(
@@ -153,7 +158,7 @@ class SessionKit(Generic[M]):
             ConfigurationError: it is installed already, its cookie, or what OpenAPI calls that, is another kit's, or the
                 application has started.
         """
-        check_installable(self, app)
+        check_installable(self, self.services.transport, app)
         if guard is not None and not isinstance(guard, RouterGuard):
             msg = f"install(guard=...) takes a RouterGuard, not {guard!r}"
             raise ConfigurationError(msg)
@@ -173,9 +178,9 @@ class SessionKit(Generic[M]):
     def _check(self, app: Starlette, guard: RouterGuard | None) -> None:
         """What only a complete application shows, at startup."""
         document(app, self, guard)  # again, in case app.openapi was replaced after install
-        for at, inner in sharing(app):
-            document(inner, self, guard, at)
-        check_mounted(app, self.cookie_name)
+        for place in sharing(app):
+            document(place.app, self, guard, place.at)
+        check_mounted(app, self.services.transport)
         check_called(app)
         check_unambiguous(app)
         for call in {call for route in served(app) for call in route.dependencies}:
@@ -193,7 +198,7 @@ class SessionKit(Generic[M]):
     def _checked_most(self, most: int | None) -> int | None:
         if most is None:
             return None
-        if not isinstance(self.backend, StoreBackend):
+        if directory_of(self.backend) is None:
             msg = (
                 f"max_sessions_per_user needs sessions that are kept on the server, and {type(self.backend).__name__} "
                 "keeps none: use SessionKit(backend=StoreBackend(store))"
@@ -211,22 +216,22 @@ class SessionKit(Generic[M]):
 
     async def get_session(self, connection: HTTPConnection) -> M | None:
         """The session, or ``None`` when nobody is signed in."""
-        return await handle_of(connection.scope, "kit.get_session", self).load()
+        return await request_session_of(connection.scope, "kit.get_session", self).load()
 
     async def require_session(self, connection: HTTPConnection) -> M:
         """The session; raises ``NotAuthenticated`` (401) when nobody is signed in."""
-        session: M | None = await handle_of(connection.scope, "kit.require_session", self).load()
+        session: M | None = await request_session_of(connection.scope, "kit.require_session", self).load()
         if session is None:
             raise NotAuthenticated
         return session
 
     async def get_session_info(self, connection: HTTPConnection) -> SessionInfo | None:
         """When the session was made, last used and will end; ``None`` when nobody is signed in."""
-        return await handle_of(connection.scope, "kit.get_session_info", self).info()
+        return await request_session_of(connection.scope, "kit.get_session_info", self).info()
 
     async def is_authenticated(self, connection: HTTPConnection) -> bool:
         """Whether somebody is signed in."""
-        return await handle_of(connection.scope, "kit.is_authenticated", self).load() is not None
+        return await request_session_of(connection.scope, "kit.is_authenticated", self).load() is not None
 
     def require(self, requirement: Requirement) -> Required[M]:
         """The session, when it fulfils a requirement; otherwise 401 or 403."""
@@ -272,22 +277,22 @@ class SessionKit(Generic[M]):
 
     def set_session(self, request: HTTPConnection, session: M, *, ttl: Duration | None = None) -> None:
         """Sign in; see ``fastapi_sessionkit.set_session``."""
-        handle = handle_of(request.scope, "kit.set_session", self)
-        handle.sign_in(session, None if ttl is None else in_seconds(ttl, "ttl"))
+        own = request_session_of(request.scope, "kit.set_session", self)
+        own.sign_in(session, None if ttl is None else in_seconds(ttl, "ttl"))
 
     def update_session(
         self, request: HTTPConnection, compute: Callable[[M], Mapping[str, Any]] | None = None, /, **changes: Any
     ) -> None:
         """Change some fields; see ``fastapi_sessionkit.update_session``."""
-        handle_of(request.scope, "kit.update_session", self).update(step(compute, changes))
+        request_session_of(request.scope, "kit.update_session", self).update(one_update(compute, changes))
 
     def clear_session(self, request: HTTPConnection) -> None:
         """Sign out; see ``fastapi_sessionkit.clear_session``."""
-        handle_of(request.scope, "kit.clear_session", self).sign_out()
+        request_session_of(request.scope, "kit.clear_session", self).sign_out()
 
     def regenerate_session(self, request: HTTPConnection) -> None:
         """Move to a new id; see ``fastapi_sessionkit.regenerate_session``."""
-        handle_of(request.scope, "kit.regenerate_session", self).rotate()
+        request_session_of(request.scope, "kit.regenerate_session", self).rotate()
 
 
 def _revalidation(hook: Any, every: float, clock: Callable[[], float]) -> Revalidation[Any] | None:

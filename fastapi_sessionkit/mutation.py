@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
-from fastapi_sessionkit._durations import Duration, in_seconds
-from fastapi_sessionkit._handle import Step
-from fastapi_sessionkit._lookup import handle_of
+from ._durations import Duration, in_seconds
+from ._request.codec import Compute, Update
+from ._request.lookup import request_session_of
 
 
 def set_session(request: HTTPConnection, session: BaseModel, *, ttl: Duration | None = None) -> None:
@@ -30,7 +30,7 @@ def set_session(request: HTTPConnection, session: BaseModel, *, ttl: Duration | 
         TypeError: it is not of the kit's model.
         SessionKitError: the response has started.
     """
-    handle_of(request.scope, "set_session").sign_in(session, None if ttl is None else in_seconds(ttl, "ttl"))
+    request_session_of(request.scope, "set_session").sign_in(session, None if ttl is None else in_seconds(ttl, "ttl"))
 
 
 def update_session(
@@ -51,16 +51,17 @@ def update_session(
         SessionTooLarge: it would not fit into the cookie; nothing is changed.
         SessionKitError: the response has started.
     """
-    handle_of(request.scope, "update_session").update(step(compute, changes))
+    request_session_of(request.scope, "update_session").update(one_update(compute, changes))
 
 
-def step(compute: Callable[[Any], Mapping[str, Any]] | None, changes: Mapping[str, Any]) -> Step:
+def one_update(compute: Compute | None, changes: Mapping[str, Any]) -> Update:
     """The one change that an ``update_session`` means."""
     if compute is None:
         return changes
     if changes or not callable(compute):
-        msg = "update_session takes either fields, tier='premium', or one function of the session that gives them"
-        raise TypeError(msg)
+        raise TypeError(
+            "update_session takes either fields, tier='premium', or one function of the session that gives them"
+        )
     return compute
 
 
@@ -70,7 +71,7 @@ def clear_session(request: HTTPConnection) -> None:
     Raises:
         SessionKitError: the response has started.
     """
-    handle_of(request.scope, "clear_session").sign_out()
+    request_session_of(request.scope, "clear_session").sign_out()
 
 
 def regenerate_session(request: HTTPConnection) -> None:
@@ -80,4 +81,4 @@ def regenerate_session(request: HTTPConnection) -> None:
         NotAuthenticated: nobody is signed in.
         SessionKitError: the response has started.
     """
-    handle_of(request.scope, "regenerate_session").rotate()
+    request_session_of(request.scope, "regenerate_session").rotate()

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from fastapi import FastAPI
 from starlette.applications import Starlette
 
+from fastapi_sessionkit._application.routes import Served, served
 from fastapi_sessionkit._coverage import Coverage, coverage, covers
-from fastapi_sessionkit._handle import Services
 from fastapi_sessionkit._patterns import Pattern
-from fastapi_sessionkit._routes import Served, served
+from fastapi_sessionkit._request.services import Services
 from fastapi_sessionkit.dependencies import Required, require_session
 from fastapi_sessionkit.guard import RouterGuard, enforced
 from fastapi_sessionkit.requirements import Access, Requirement, all_of, signed_in
@@ -29,9 +29,6 @@ _DETAIL = {"application/json": {"schema": {"type": "object", "properties": {"det
 
 class Kit(Protocol):
     """What the documentation needs of a ``SessionKit``."""
-
-    scheme_name: str
-    cookie_name: str
 
     @property
     def services(self) -> Services[Any]:
@@ -121,9 +118,9 @@ def _in_order(guard: RouterGuard, method: str, access: Access) -> Iterator[tuple
 
 
 def _documented(schema: Schema, operations: dict[tuple[str, str], list[Case]], kit: Kit) -> Schema:
-    scheme = kit.scheme_name
-    described = {"type": "apiKey", "in": "cookie", "name": kit.cookie_name, "description": "The session's cookie."}
-    schema.setdefault("components", {}).setdefault("securitySchemes", {})[scheme] = described
+    transport = kit.services.transport
+    scheme = transport.scheme_name
+    schema.setdefault("components", {}).setdefault("securitySchemes", {})[scheme] = dict(transport.scheme)
     named = not schema["openapi"].startswith("3.0")  # names of roles came with OpenAPI 3.1
     for (path, method), found in operations.items():
         operation = schema.get("paths", {}).get(path, {}).get(method.lower())

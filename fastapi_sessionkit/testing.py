@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from fastapi_sessionkit._handle import SessionHandle
+from fastapi_sessionkit._request.request_session import RequestSession
+from fastapi_sessionkit.cookie import SessionCookie
 from fastapi_sessionkit.errors import ConfigurationError
 from fastapi_sessionkit.kit import SessionKit
 
@@ -55,16 +56,16 @@ def signed_in(client: C, kit: SessionKit[M], session: M) -> C:
         ConfigurationError: the client would not send a Secure cookie over plain http, or the kit's store needs the
             event loop; sign in through a route of the application then.
     """
-    if kit.services.cookie.secure and client.base_url.scheme != "https":
+    transport = kit.services.transport
+    if isinstance(transport, SessionCookie) and transport.secure and client.base_url.scheme != "https":
         msg = (
             "The session cookie is Secure, so a client over plain http never sends it: make the client with "
             'base_url="https://testserver", or the kit with CookieSettings(https_only=False)'
         )
         raise ConfigurationError(msg)
-    handle: SessionHandle[M] = SessionHandle(kit.services, _scope(client), None, None)
-    handle.sign_in(session, None)
-    cookie = _at_once(handle.save())
-    if cookie is not None:
+    own = RequestSession(kit.services, _scope(client))
+    own.sign_in(session, None)
+    for _, cookie in _at_once(own.save()):
         _store_cookie(client, cookie.decode("latin-1"))
     return client
 
@@ -75,8 +76,7 @@ def session_of(client: Client, kit: SessionKit[M]) -> M | None:
     Raises:
         ConfigurationError: the kit's store needs the event loop.
     """
-    handle: SessionHandle[M] = SessionHandle(kit.services, _scope(client), None, None)
-    return _at_once(handle.load())
+    return _at_once(RequestSession(kit.services, _scope(client)).load())
 
 
 def _scope(client: Client) -> dict[str, Any]:

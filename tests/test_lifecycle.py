@@ -184,7 +184,7 @@ async def test_the_first_purge_comes_after_the_interval_give_or_take_a_fifth(
             slept.append(seconds)
         await real(0)
 
-    monkeypatch.setattr("fastapi_sessionkit._lifecycle.asyncio.sleep", sleep)
+    monkeypatch.setattr("fastapi_sessionkit._application.lifecycle.asyncio.sleep", sleep)
     async with running(app_of(store, purge_every=3600)):
         before = list(store.calls)
         await asyncio.wait_for(store.purged.wait(), SOON)

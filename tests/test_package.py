@@ -29,7 +29,7 @@ PROMISED = {
     "requirements": "Requirement signed_in role permission any_permission fresh custom",
     "mutation": "set_session update_session clear_session regenerate_session",
     "guard": "RouterGuard Rule Access Decision login_redirect_target",
-    "storage": "SessionBackend CookieBackend StoreBackend SessionStore SessionRecord MemoryStore",
+    "storage": "SessionBackend SessionDirectory CookieBackend StoreBackend SessionStore SessionRecord MemoryStore",
     "errors": (
         "SessionKitError ConfigurationError NotAuthenticated Forbidden SessionTooLarge StoreUnavailable"
     ),
@@ -114,10 +114,16 @@ def test_no_module_imports_itself_by_a_detour() -> None:
 
 
 LAYERS = [
+    {"testing"},
     {"kit"},
-    {"guard", "dependencies", "_middleware"},
-    {"_handle"},
-    {"backends"},
+    {"_application.middleware", "_application.kits"},
+    {"guard", "dependencies"},
+    {"_request.lookup"},
+    {"_request.request_session"},
+    {"_request.saving", "_request.reading"},
+    {"_request.codec", "_request.changes"},
+    {"backends.stored", "backends.signed"},
+    {"backends.base"},
     {"stores.base"},
     {"errors"},
 ]

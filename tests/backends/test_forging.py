@@ -14,7 +14,7 @@ from fastapi_sessionkit import (
     SessionKit,
     StoreBackend,
 )
-from fastapi_sessionkit._keys import BackendContext
+from fastapi_sessionkit.backends import BackendContext
 from fastapi_sessionkit.testing import session_of
 from tests.backends.support import (
     ADA,
@@ -192,7 +192,7 @@ def test_a_token_of_one_kit_cookie_or_purpose_is_nobody_for_every_other(clock: C
 
 
 def test_each_purpose_signs_with_a_key_of_its_own() -> None:
-    context = BackendContext((SECRET,), "salt", lambda: 0.0, lambda: "", len, 4_096)
+    context = BackendContext((SECRET,), "salt", lambda: 0.0, lambda: "", 4_096)
     purposes = ("session", "id", "encrypted-session")
     signed = {context.signer(purpose).sign("the same") for purpose in purposes}
 

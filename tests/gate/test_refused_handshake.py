@@ -40,4 +40,4 @@ async def test_a_handshake_that_is_refused_without_a_response_leaves_the_id_wher
 
     assert [message["type"] for message in sent] == ["websocket.close"]
     assert session is not None
-    assert session.role == "user"
+    assert session.role == "admin"

@@ -14,7 +14,7 @@ from typing import Any, Self
 import httpx
 
 from fastapi_sessionkit import CookieSettings
-from fastapi_sessionkit._cookie import SessionCookie
+from fastapi_sessionkit.cookie import SessionCookie
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0

@@ -2,26 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from fastapi_sessionkit.stores.base import SessionRecord
-
-
-@dataclass(slots=True)
-class View:
-    """What the kit found a record to be; times in Unix seconds.
-
-    Attributes:
-        ends_at: when the first of the two lifetimes is over, unless it is used before.
-        touch_due_at: when the idle clock is older than a tenth of the idle lifetime.
-        session: what requests share; ``None`` as long as each has to read one of its own.
-        quiet_until: until when the session is just that, and nothing has to be looked at or done.
-    """
-
-    ends_at: float
-    touch_due_at: float
-    session: Any = None
-    quiet_until: float = 0.0
+from ..stores.base import SessionRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +17,11 @@ class Lifetimes:
     absolute: float
     clock: Callable[[], float]
 
-    def begun(self, data: bytes, user_id: str | None, idle: float) -> SessionRecord:
-        """The record of a session that begins now."""
+    def new_record(self, data: bytes, user_id: str | None, idle: float | None) -> SessionRecord:
+        """The record of a session that begins now; ``idle``: its own idle lifetime, the kit's if ``None``."""
         now = self.clock()
-        return SessionRecord(data, user_id, 1, now, now, now, now + min(idle, self.absolute))
+        ends = now + min(self.idle if idle is None else idle, self.absolute)
+        return SessionRecord(data, user_id, 1, now, now, now, ends)
 
     def ends_at(self, record: SessionRecord) -> float:
         """When the first of the two lifetimes is over, unless the session is used before."""
@@ -53,9 +36,9 @@ class Lifetimes:
         ends = record.created_at + self.absolute
         return max(record.expires_at, min(now + self._own_idle(record), ends))
 
-    def view(self, record: SessionRecord) -> View:
-        """When a record ends, and when it is to be touched before."""
-        return View(self.ends_at(record), record.last_seen_at + self._own_idle(record) / 10)
+    def touch_due_at(self, record: SessionRecord) -> float:
+        """When the idle clock will be older than a tenth of the idle lifetime."""
+        return record.last_seen_at + self._own_idle(record) / 10
 
     def _own_idle(self, record: SessionRecord) -> float:
         cut_off = record.expires_at > record.created_at + self.absolute - 1  # a second for rounding

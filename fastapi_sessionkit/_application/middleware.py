@@ -1,4 +1,4 @@
-"""The pure ASGI layer: attach the handle, gate, and commit once, just before the response's first byte."""
+"""The pure ASGI layer: attach the request's session, gate, and commit once, just before the response's first byte."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,12 +10,16 @@ from starlette.applications import Starlette
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fastapi_sessionkit._cookie import mark
-from fastapi_sessionkit._handle import SCOPE_KEY, Services, SessionHandle
-from fastapi_sessionkit._lifecycle import Lifecycle
-from fastapi_sessionkit._origin import SAFE_METHODS
-from fastapi_sessionkit.errors import Forbidden, StoreUnavailable
-from fastapi_sessionkit.guard import RouterGuard
+from .._request.changes import Action
+from .._request.lookup import request_session_of_kit
+from .._request.origin import SAFE_METHODS
+from .._request.request_session import SCOPE_KEY, RequestSession
+from .._request.services import Services
+from ..errors import Forbidden, StoreUnavailable
+from ..guard import RouterGuard
+from ..transport import Headers
+from .caching import mark_response
+from .lifecycle import Lifecycle
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -55,55 +59,61 @@ class SessionMiddleware:
             return
         if not self.lifecycle.checked:
             self.lifecycle.check()
-        outer: SessionHandle[Any] | None = scope.get(SCOPE_KEY)
-        shared = None if outer is None else _found(outer, self.services.kit)
-        if shared is not None:  # the same kit on an application around this one: one handle a request
+        outer: RequestSession[Any] | None = scope.get(SCOPE_KEY)
+        shared = request_session_of_kit(outer, self.services.kit)
+        if shared is not None:  # the same kit on an application around this one: one session a request
             await self._serve(shared, scope, receive, send)
             return
-        # A copy, so that scope and handle are no cycle: both go with the request, without the garbage collector.
-        handle = scope[SCOPE_KEY] = SessionHandle(self.services, dict(scope), self.host, outer)
-        answer = partial(self._answer, handle, scope, receive, send)
+        # A copy, so that scope and session are no cycle: both go with the request, without the garbage collector.
+        own = scope[SCOPE_KEY] = RequestSession(self.services, dict(scope), self.host, outer)
+        answer = partial(self._answer, own, scope, receive, send)
         try:
-            await self._serve(handle, scope, receive, answer if scope["type"] == "http" else _closing(answer, scope))
+            await self._serve(own, scope, receive, answer if scope["type"] == "http" else _closing(answer, scope))
         except Exception:
-            if not handle.replaced:
-                handle.closed = True  # nothing will be committed any more: a helper that is called now says so
+            if not own.replaced:
+                own.closed = True  # nothing will be committed any more: a helper that is called now says so
                 raise
         finally:
             if outer is not None:
                 scope[SCOPE_KEY] = outer
 
     def _answer(
-        self, handle: SessionHandle[Any], scope: Scope, receive: Receive, send: Send, message: Message
+        self, own: RequestSession[Any], scope: Scope, receive: Receive, send: Send, message: Message
     ) -> Awaitable[None]:
         """The way out of one request: the first message of the response waits for the commit."""
-        if not handle.closed and message["type"] in _STARTS:
-            handle.closed = True  # before the commit: a change that came while it waits would be lost
-            if handle.pending:
-                return _Commit(handle, self._respond, scope, receive, send).answer(message)
-            if handle.asked:
-                mark(message, None, signed_in=handle.session is not None)
-        elif handle.replaced:
+        if not own.closed and message["type"] in _STARTS:
+            own.closed = True  # before the commit: a change that came while it waits would be lost
+            if own.is_pending:
+                return _Commit(own, self._respond, scope, receive, send).answer(message)
+            if own.asked:
+                _mark(message, [], own)
+        elif own.replaced:
             raise ResponseReplaced
         return send(message)
 
-    async def _serve(self, handle: SessionHandle[Any], scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, own: RequestSession[Any], scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer, unless the origin check or the gate does."""
         try:
             if scope.get("method") not in SAFE_METHODS:
-                self._refuse_cross_origin(handle, scope)
+                self._refuse_cross_origin(own, scope)
             if self.guard is not None:
-                await self.guard.enforce(handle, scope)
+                await self.guard.enforce(own, scope)
         except HTTPException as refusal:
             await self._respond(refusal, scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
-    def _refuse_cross_origin(self, handle: SessionHandle[Any], scope: Scope) -> None:
-        if handle.token is not None and not self.services.origins.allows(scope):
-            handle.asked = True
+    def _refuse_cross_origin(self, own: RequestSession[Any], scope: Scope) -> None:
+        services = self.services
+        if services.transport.rides_along and own.token is not None and not services.origins.allows(scope):
+            own.asked = True
             method = scope.get("method", "GET")
-            logger.debug("%s %r: refused, the session's cookie came from another origin", method, scope["path"])
+            logger.debug(
+                "%s %r: refused, the session's %s came from another origin",
+                method,
+                scope["path"],
+                services.transport.noun,
+            )
             raise Forbidden("Cross-origin request refused")
 
     async def _respond(
@@ -132,57 +142,67 @@ class _Commit:
     """Saves what one request changed, before the first message of its response goes out."""
 
     def __init__(
-        self, handle: SessionHandle[Any], respond: Callable[..., Any], scope: Scope, receive: Receive, send: Send
+        self, own: RequestSession[Any], respond: Callable[..., Any], scope: Scope, receive: Receive, send: Send
     ) -> None:
-        self._handle = handle
+        self._own = own
         self._respond = respond
         self._scope, self._receive, self._send = scope, receive, send
 
     async def answer(self, message: Message) -> None:
         """Commit and send the message, or answer what kept it from being saved and raise."""
         try:
-            await self._mark(message)
+            _mark(message, await self._commit(message), self._own)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered or raised
             await self._replace(error)
         await self._send(message)
 
-    async def _mark(self, message: Message) -> None:
-        cookie = await self._commit(message)
-        mark(message, cookie, signed_in=self._handle.session is not None)
+    async def _commit(self, message: Message) -> Headers:
+        if message.get("status", 200) >= 500:
+            return []
+        if message["type"] != "websocket.close":
+            return await self._own.commit()
+        return await self._commit_at_close()
 
-    async def _commit(self, message: Message) -> bytes | None:
-        if message["type"] == "websocket.close" and self._handle.needs_cookie:
-            logger.warning("A handshake that is refused by closing can carry no cookie: the new session is dropped")
-            return None
-        return await self._handle.commit() if message.get("status", 200) < 500 else None
+    async def _commit_at_close(self) -> Headers:
+        """A handshake that is refused by closing has no headers: what needs no new token is saved."""
+        noun = self._own.services.transport.noun
+        if self._own.action is Action.SIGN_IN:
+            logger.warning("A handshake that is refused by closing can carry no %s: the new session is dropped", noun)
+        elif await self._own.commit(may_move=False):
+            logger.warning("A handshake that is refused by closing can carry no %s: the client keeps its old one", noun)
+        return []
 
     async def _replace(self, error: Exception) -> NoReturn:
         """Send what the failed commit is answered with; raises in any case.
 
         The application's exception handler may change the session again, to sign out for example.
         """
-        self._handle.reopen()
-        self._scope[SCOPE_KEY] = self._handle  # also where an application with a kit of its own failed, inside this one
+        self._own.reopen()
+        self._scope[SCOPE_KEY] = self._own  # also where an application with a kit of its own failed, inside this one
         send = _closing(self._send_instead, self._scope)
         try:
             await self._respond(error, self._scope, self._receive, send)  # raises what has no handler
         except StoreUnavailable as again:  # a handler changed the session once more, and that was not saved either
-            self._handle.reopen()
+            self._own.reopen()
             await self._respond(again, self._scope, self._receive, send, handled=False)
-        self._handle.replaced = True
+        self._own.replaced = True
         raise ResponseReplaced from error
 
     async def _send_instead(self, message: Message) -> None:
         if message["type"] in _STARTS:
-            self._handle.closed = True
-            await self._mark(message)
+            self._own.closed = True
+            _mark(message, await self._commit(message), self._own)
         await self._send(message)
 
 
-def _found(handle: SessionHandle[Any] | None, kit: object) -> SessionHandle[Any] | None:
-    while handle is not None and handle.services.kit is not kit:
-        handle = handle.outer
-    return handle
+def _mark(message: Message, headers: Headers, own: RequestSession[Any]) -> None:
+    mark_response(
+        message,
+        headers,
+        varies_by=own.services.transport.varies_by,
+        signed_in=own.session is not None,
+        changes_session=own.action is not Action.KEEP,
+    )
 
 
 def _handlers(host: Starlette) -> Mapping[Any, Any]:

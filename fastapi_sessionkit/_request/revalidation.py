@@ -5,8 +5,10 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic
 
-from fastapi_sessionkit._codec import M
-from fastapi_sessionkit.errors import StoreUnavailable
+from pydantic import ValidationError
+
+from ..errors import StoreUnavailable
+from .codec import M, SessionCodec
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -31,17 +33,35 @@ class Revalidation(Generic[M]):
         asked = self._asked.get(key)
         return asked is None or not 0 <= self._clock() - asked < self._every  # the clock may have been set back
 
-    async def ask(self, session: M) -> M | None:
+    async def ask(self, session: M, model: type[M]) -> M | None:
         """The session, a changed one, or ``None`` when it shall end.
 
         Raises:
-            StoreUnavailable: the hook failed, so nobody can say who this is.
+            StoreUnavailable: the hook failed or gave something else, so nobody can say who this is.
         """
         try:
-            return await self._hook(session)
+            answer = await self._hook(session)
         except Exception as error:
             logger.error("The revalidate hook raised %s", type(error).__name__)  # noqa: TRY400 - its text may hold values
             raise StoreUnavailable from error
+        if answer is not None and not isinstance(answer, model):
+            logger.error("The revalidate hook gave a %s, not a %s or None", type(answer).__name__, model.__name__)
+            raise StoreUnavailable
+        return answer
+
+    def written(self, answer: M, codec: SessionCodec[M]) -> bytes:
+        """The answer as JSON.
+
+        Raises:
+            StoreUnavailable: it does not fit the model, as ``model_copy(update=...)`` may leave it.
+        """
+        try:
+            data = codec.dump(answer)
+            codec.check_readable(answer, data)
+        except (TypeError, ValidationError) as error:
+            logger.error("The revalidate hook gave a session that can't be kept: %s", type(error).__name__)  # noqa: TRY400
+            raise StoreUnavailable from error
+        return data
 
     def settle(self, key: Hashable) -> None:
         """Don't ask about this session for a while: it holds as it is, or what the answer changed is saved.

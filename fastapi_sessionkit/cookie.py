@@ -3,12 +3,14 @@
 import logging
 import os
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from starlette.types import Message, Scope
+from starlette.types import Scope
 
-from fastapi_sessionkit.errors import ConfigurationError, SessionTooLarge, require_bool, require_text
+from .errors import ConfigurationError, SessionTooLarge, require_bool, require_text
+from .transport import Headers
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -47,38 +49,58 @@ class CookieSettings:
         for given in (self.name, self.path, "" if self.domain is None else self.domain):
             require_text(given, "CookieSettings(name=..., path=..., domain=...)")
         if not _TOKEN.fullmatch(self.name) or len(self.name) > _LONGEST_NAME:
-            msg = f"CookieSettings(name=...) must be a short token of letters, digits and !#$%&'*+-.^_`|~, not {self.name!r}"
-            raise ConfigurationError(msg)
+            raise ConfigurationError(
+                f"CookieSettings(name=...) must be a short token of letters, digits and !#$%&'*+-.^_`|~, not {self.name!r}"
+            )
         if self.name.lower().startswith(("__host-", "__secure-")):
-            msg = f"Leave the prefix out of the cookie's name, it is put there when it applies: {self.name!r}"
-            raise ConfigurationError(msg)
+            raise ConfigurationError(
+                f"Leave the prefix out of the cookie's name, it is put there when it applies: {self.name!r}"
+            )
         if not self.path.startswith("/") or not _ATTRIBUTE.fullmatch(self.path):
-            msg = f'CookieSettings(path=...) must start with "/" and be printable ASCII without ";", not {self.path!r}'
-            raise ConfigurationError(msg)
+            raise ConfigurationError(
+                f'CookieSettings(path=...) must start with "/" and be printable ASCII without ";", not {self.path!r}'
+            )
         if self.domain is not None and not _HOST.fullmatch(self.domain):
-            msg = f'CookieSettings(domain=...) must be a host name such as "example.com", not {self.domain!r}'
-            raise ConfigurationError(msg)
+            raise ConfigurationError(
+                f'CookieSettings(domain=...) must be a host name such as "example.com", not {self.domain!r}'
+            )
         if self.https_only is not None:
             require_bool(self.https_only, "CookieSettings(https_only=...)")
         if self.same_site not in get_args(SameSite):
-            msg = f'CookieSettings(same_site=...) must be "lax", "strict" or "none", not {self.same_site!r}'
-            raise ConfigurationError(msg)
+            raise ConfigurationError(
+                f'CookieSettings(same_site=...) must be "lax", "strict" or "none", not {self.same_site!r}'
+            )
         if self.same_site == "none" and self.https_only is False:
-            msg = 'CookieSettings(same_site="none") needs https_only=True: browsers drop such a cookie otherwise'
-            raise ConfigurationError(msg)
+            raise ConfigurationError(
+                'CookieSettings(same_site="none") needs https_only=True: browsers drop such a cookie otherwise'
+            )
 
 
 class SessionCookie:
-    """Reads one cookie from raw headers, and writes and removes it with the same name and attributes."""
+    """The cookie as a ``Transport``: read from raw headers, written and removed with the same name and attributes."""
+
+    rides_along: bool = True
+    varies_by: bytes = b"Cookie"
+    noun: str = "cookie"
+    challenge: str = (
+        "Cookie"  # of draft-broyer-http-cookie-auth: RFC 9110 asks for a challenge, browsers ignore this one
+    )
 
     def __init__(self, settings: CookieSettings) -> None:
         secure = settings.https_only
         if secure is None:
             secure = os.environ.get("FASTAPI_ENV") != "development" or settings.same_site == "none"
         self.secure: bool = secure
-        self.name: str = (
-            "__Host-" if secure and settings.domain is None and settings.path == "/" else ""
-        ) + settings.name
+        prefix = "__Host-" if secure and settings.domain is None and settings.path == "/" else ""
+        self.name: str = prefix + settings.name
+        self.limit: int = LIMIT - len(self.name)
+        self.scheme_name: str = re.sub(r"[^A-Za-z0-9_.\-]", "_", settings.name) + "_cookie"
+        self.scheme: Mapping[str, str] = {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": self.name,
+            "description": "The session's cookie.",
+        }
         flags = [f"Path={settings.path}", "HttpOnly", f"SameSite={settings.same_site.capitalize()}"]
         flags += [f"Domain={settings.domain}"] if settings.domain else []
         flags += ["Secure"] if secure else []
@@ -86,12 +108,8 @@ class SessionCookie:
         self._start = f"{self.name}=".encode()
         self._warned = False
 
-    def read(self, scope: Scope) -> bytes | None:
-        """The cookie's value as it came: no unquoting, no decoding.
-
-        ``None`` when there is none, when it is longer than any that this library sends, or when it comes twice: a
-        planted second cookie must not win, and must not be chosen by order (session fixation by cookie tossing).
-        """
+    def read(self, scope: Scope) -> Sequence[bytes]:
+        """Every value that the cookie has, as it came: no unquoting, no decoding. One that is too long gives ``b""``."""
         found: bytes | None = None
         for name, header in scope["headers"]:
             if name == b"cookie":
@@ -100,19 +118,21 @@ class SessionCookie:
                     if found is not None or after.find(self._start) >= 0 or (before and before[-2:] != b"; "):
                         return self._read_carefully(scope)
                     found = after.partition(b";")[0].strip(b" \t")
-        return found if found and len(found) <= LIMIT else None
+        if found is None:
+            return ()
+        return (found if len(found) <= LIMIT else b"",)
 
-    def _read_carefully(self, scope: Scope) -> bytes | None:
+    def _read_carefully(self, scope: Scope) -> Sequence[bytes]:
         """The same where the name comes more than once, perhaps as a part of another's name or value."""
         headers = (header for name, header in scope["headers"] if name == b"cookie")
         pairs = (pair.strip(b" \t") for header in headers for pair in header.split(b";"))
         found = [pair[len(self._start) :].lstrip(b" \t") for pair in pairs if pair.startswith(self._start)]
-        return found[0] if len(found) == 1 and 0 < len(found[0]) <= LIMIT else None
+        return [value if len(value) <= LIMIT else b"" for value in found]
 
-    def write(self, token: str, max_age: float, scope: Scope) -> bytes:
-        """The ``Set-Cookie`` value that stores the token for ``max_age`` seconds."""
-        if self.size(token) > LIMIT:
-            raise SessionTooLarge(self.size(token), LIMIT, {})
+    def write(self, token: str, max_age: float, scope: Scope) -> Headers:
+        """The ``Set-Cookie`` that stores the token for ``max_age`` seconds."""
+        if len(token) > self.limit:
+            raise self.too_large(len(token) - self.limit, {})
         if self.secure and not self._warned and scope.get("scheme", "http") in {"http", "ws"}:
             self._warned = True
             logger.warning(
@@ -120,45 +140,15 @@ class SessionCookie:
                 "Behind a proxy that ends TLS, run the server with --proxy-headers; for development set "
                 "CookieSettings(https_only=False) or FASTAPI_ENV=development (fastapi dev does)."
             )
-        return f"{self.name}={token}; Max-Age={max(0, int(max_age))}; {self._flags}".encode("latin-1")
+        return self._set(token, f"Max-Age={max(0, int(max_age))}")
 
-    def remove(self) -> bytes:
-        """The ``Set-Cookie`` value that makes the browser forget it."""
-        return f"{self.name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; {self._flags}".encode("latin-1")
+    def remove(self) -> Headers:
+        """The ``Set-Cookie`` that makes the browser forget it."""
+        return self._set("", "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
 
-    def size(self, token: str) -> int:
-        """Bytes of name and value together."""
-        return len(self.name) + len(token)
+    def too_large(self, overflow: int, fields: Mapping[str, int]) -> SessionTooLarge:
+        """The error for a cookie that browsers would drop."""
+        return SessionTooLarge(LIMIT + overflow, LIMIT, fields)
 
-
-Headers = list[tuple[bytes, bytes]]
-
-
-def mark(message: Message, cookie: bytes | None, *, signed_in: bool) -> None:
-    """Put the cookie on the response that begins, and say to caches that it depends on it (RFC 9111, 4.1 and 5.2)."""
-    if message["type"] == "websocket.close":
-        return
-    headers = message["headers"] = list(message.get("headers", ()))
-    if cookie is not None:
-        _set(headers, cookie)
-    names = set(map(bytes.lower, dict(headers)))
-    if b"vary" not in names or not _listed(headers, b"vary") & {b"cookie", b"*"}:
-        headers.append((b"vary", b"Cookie"))
-    # Some shared caches ignore Vary.
-    if signed_in and b"cache-control" not in names:
-        headers.append((b"cache-control", b"private, no-cache"))
-
-
-def _set(headers: Headers, cookie: bytes) -> None:
-    """Add the cookie, and keep the response out of caches unless the application did: a cached cookie is a leak."""
-    headers.append((b"set-cookie", cookie))
-    # private="field" is not enough: it speaks of that field alone (RFC 9111, section 5.2.2.7).
-    if not _listed(headers, b"cache-control") & {b"private", b"no-store"}:
-        headers[:] = [header for header in headers if header[0].lower() != b"cache-control"]
-        headers.append((b"cache-control", b"no-store"))
-
-
-def _listed(headers: Headers, name: bytes) -> set[bytes]:
-    """What a comma-separated header names, in lower case."""
-    values = (value for key, value in headers if key.lower() == name)
-    return {item.strip().lower() for value in values for item in value.split(b",")}
+    def _set(self, value: str, lifetime: str) -> Headers:
+        return [(b"set-cookie", f"{self.name}={value}; {lifetime}; {self._flags}".encode("latin-1"))]

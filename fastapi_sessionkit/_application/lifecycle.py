@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 
-from fastapi_sessionkit.backends import SessionBackend, StoreBackend
+from ..backends.base import SessionBackend, SessionDirectory, directory_of
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -37,9 +37,10 @@ class Lifecycle:
     def start(self) -> None:
         """The application has started: check it, and purge from now on."""
         self.check()
-        if self._purge_every is not None and isinstance(self._backend, StoreBackend):
+        directory = directory_of(self._backend)
+        if self._purge_every is not None and directory is not None:
             with suppress(RuntimeError):  # no asyncio loop: on trio the purge is left to the operator
-                self._purging = asyncio.get_running_loop().create_task(self._purge(self._backend, self._purge_every))
+                self._purging = asyncio.get_running_loop().create_task(self._purge(directory, self._purge_every))
 
     async def stop(self) -> None:
         """The application has stopped: whatever happens here, it shuts down all the same."""
@@ -52,12 +53,12 @@ class Lifecycle:
         except Exception as error:  # noqa: BLE001 - a driver's text may hold values, so only its type is logged
             logger.error("The session store did not close: %s", type(error).__name__)  # noqa: TRY400
 
-    async def _purge(self, backend: StoreBackend, every: float) -> None:
+    async def _purge(self, directory: SessionDirectory, every: float) -> None:
         while True:
             # Processes that were started together do not purge together.
             await asyncio.sleep(every * random.uniform(0.8, 1.2))  # noqa: S311
             try:
-                purged = await backend.purge()
+                purged = await directory.purge()
             except Exception as error:  # noqa: BLE001 - the next round tries again
                 logger.warning("Expired sessions could not be purged: %s", type(error).__name__)
             else:

@@ -1,0 +1,1 @@
+"""What happens on an application: the middleware, and what is checked when it starts."""

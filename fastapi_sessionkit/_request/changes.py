@@ -1,0 +1,41 @@
+"""What one request wants of its session, as plain data: made at the first mark, read by what saves it."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from .codec import Patch, Update
+
+
+class Action(Enum):
+    """What is to be done to the session itself; patches of its fields are kept beside it."""
+
+    KEEP = "keep"
+    ROTATE = "rotate"
+    SIGN_IN = "sign in"
+    SIGN_OUT = "sign out"
+
+
+@dataclass(slots=True)
+class Changes:
+    """The marks of one request.
+
+    Attributes:
+        action: what is to be done to the session.
+        patches: what is to be done to its fields, in order.
+        unread: patches that were marked before the session was loaded, not validated as a whole yet.
+        switches_user: whether the patches make it another user's session.
+        ttl: the idle lifetime in seconds of a session that begins; ``None``: the kit's.
+        settles: whether the patches hold what the ``revalidate`` hook answered.
+    """
+
+    action: Action = Action.KEEP
+    patches: list[Patch] = field(default_factory=list)
+    unread: list[Update] = field(default_factory=list)
+    switches_user: bool = False
+    ttl: float | None = None
+    settles: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be saved."""
+        return self.action is Action.KEEP and not self.patches

@@ -1,0 +1,195 @@
+"""From the application's model to the bytes of a record and back, and what a patch makes of them."""
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Misfit(Exception):
+    """A stored session does not fit the model. The text names fields of the model and no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPatch:
+    """Named fields of a session, with the values that they have in ``data``; a name that is not there is to go."""
+
+    names: Collection[str]
+    data: bytes
+
+
+Compute = Callable[[Any], Mapping[str, Any]]
+"""A function of the session that gives fields to change; run again on what is stored by the time of saving."""
+
+Patch = FieldPatch | Compute
+Update = Mapping[str, Any] | Compute
+"""What ``update_session`` is given."""
+
+
+class SessionCodec(Generic[M]):
+    """Dumps and loads one model."""
+
+    def __init__(self, model: type[M]) -> None:
+        self.model = model
+
+    def dump(self, session: M) -> bytes:
+        """The session as a JSON object.
+
+        Raises:
+            TypeError: a value is not of its field's type, or nothing that JSON can hold.
+        """
+        try:
+            return session.model_dump_json(round_trip=True, by_alias=False, warnings="error").encode()
+        except PydanticSerializationError as error:
+            unfit = ", ".join(_unwritable(session)) or "a value"
+            raise TypeError(
+                f"{type(session).__name__} can't be written as JSON because of {unfit}: the value is not of the type that "
+                "its field declares, or of none that JSON can hold"
+            ) from (None if self.model.model_config.get("hide_input_in_errors") else error)
+
+    def load(self, data: bytes) -> M:
+        """The session that data holds.
+
+        Raises:
+            pydantic.ValidationError: when the data does not fit the model.
+        """
+        loaded: M = self.model.__pydantic_validator__.validate_json(data, by_alias=False, by_name=True)
+        return loaded
+
+    def read(self, data: bytes) -> M:
+        """The session of a stored record.
+
+        Raises:
+            Misfit: when the data does not fit the model, whatever its validators raise at it.
+        """
+        try:
+            return self.load(data)
+        except ValidationError as error:
+            raise Misfit("; ".join(map(self._mistake, error.errors(include_input=False)))) from None
+        except Exception as error:  # noqa: BLE001 - a validator of the application's may raise anything
+            raise Misfit(f"a validator raised {type(error).__name__}") from None
+
+    def _mistake(self, detail: Any) -> str:
+        """What is wrong, without a key or a value that the session holds."""
+        where = detail["loc"][:1]
+        known = where and where[0] in self.model.model_fields
+        return f"{where[0] if known else 'the whole'}: {detail['type']}"
+
+    def check_readable(self, session: M, data: bytes) -> None:
+        """Refuse to save what would not be read back.
+
+        Raises:
+            pydantic.ValidationError: the model does not take what it gives as JSON.
+            TypeError: a field comes back as something else, a secret as asterisks for example.
+        """
+        read, given = fields_of(self.load(data)), fields_of(session)
+        for name in type(session).model_fields:
+            compares = getattr(type(given[name]), "__eq__", None) is not getattr(object, "__eq__", None)
+            if name in read and compares and read[name] != given[name]:
+                raise TypeError(
+                    f"{name} would be lost: what JSON holds of a {type(given[name]).__name__} here is not read back as the "
+                    "same. Pydantic leaves out excluded fields and writes asterisks for secrets; give the field a "
+                    "PlainSerializer that writes the value, or keep it elsewhere"
+                )
+
+    def patched(self, session: M, changes: Mapping[str, Any], gone: Collection[str] = ()) -> M:
+        """The session with some fields changed and others gone, validated as a whole.
+
+        Raises:
+            pydantic.ValidationError: when it would not fit the model.
+        """
+        kept = {name: value for name, value in fields_of(session).items() if name not in gone}
+        return self._validate({**kept, **changes})
+
+    def check_patch(self, changes: Mapping[str, Any]) -> None:
+        """Validate the changed fields alone, for a session that is not loaded yet.
+
+        Raises:
+            pydantic.ValidationError: when one of them does not fit its field.
+        """
+        try:
+            self._validate(changes)
+        except ValidationError as error:
+            if any(detail["loc"] and detail["loc"][0] in changes for detail in error.errors()):
+                raise
+        except (LookupError, AttributeError, TypeError):
+            return  # a validator of the application's that wants the whole session; the commit has it
+
+    def apply(self, data: bytes, patch: Patch) -> bytes:
+        """The record's data after a patch, validated as a whole. What this model does not know in it stays.
+
+        Raises:
+            Misfit: when the data does not fit the model as it is.
+            pydantic.ValidationError: when it would not fit the model.
+            TypeError: when a field would not be read back.
+        """
+        session = self.read(data)
+        if callable(patch):
+            changed = self.patched(session, patch(session))
+        else:
+            wanted = fields_of(self.load(patch.data))
+            changes = {name: wanted[name] for name in patch.names if name in wanted}
+            changed = self.patched(session, changes, [name for name in patch.names if name not in wanted])
+        after = self.dump(changed)
+        self.check_readable(changed, after)
+        return _overlaid(data, self.dump(session), after)
+
+    def changed_fields(self, session: M, before: bytes, after: bytes) -> list[str]:
+        """The fields that differ between two dumps of a session: all of them where JSON has them by other names."""
+        old, new = json.loads(before), json.loads(after)
+        changed = [name for name in {**old, **new} if name not in old or name not in new or old[name] != new[name]]
+        known = {**fields_of(self.load(before)), **fields_of(session)}
+        return changed if known.keys() >= set(changed) else list(known)
+
+    def sizes(self, data: bytes, most: int = 3) -> dict[str, int]:
+        """The largest fields and how many bytes of JSON each takes."""
+        sizes = {name: len(json.dumps(value)) for name, value in json.loads(data).items()}
+        return dict(sorted(sizes.items(), key=lambda item: -item[1])[:most])
+
+    def _validate(self, fields: Mapping[str, Any]) -> M:
+        extra = self.model.model_config.get("extra")
+        unknown = [name for name in fields if name not in self.model.model_fields]
+        if unknown and extra not in {"allow", "forbid"}:  # Pydantic would drop them without a word
+            raise ValueError(f"{self.model.__name__} has no field {', '.join(map(repr, unknown))}")
+        return self.model.model_validate(fields, by_alias=False, by_name=True)
+
+
+def fields_of(session: BaseModel) -> dict[str, Any]:
+    """The declared fields and the extra ones, by name."""
+    declared = {name: session.__dict__[name] for name in type(session).model_fields}
+    return {**declared, **(session.__pydantic_extra__ or {})}
+
+
+def _unwritable(session: BaseModel) -> list[str]:
+    """The fields that can't be written as JSON."""
+
+    def is_writable(name: str) -> bool:
+        try:
+            session.model_dump_json(include={name}, warnings="error")
+        except PydanticSerializationError:
+            return False
+        return True
+
+    return [name for name in fields_of(session) if not is_writable(name)]
+
+
+def _overlaid(stored: bytes, before: bytes, after: bytes) -> bytes:
+    """Stored JSON with the difference between two dumps of the session in it laid over."""
+    return json.dumps(_merge(json.loads(stored), json.loads(before), json.loads(after))).encode()
+
+
+def _merge(stored: Any, before: Any, after: Any) -> Any:
+    if not (isinstance(stored, dict) and isinstance(before, dict) and isinstance(after, dict)):
+        return stored if before == after else after
+    # What neither dump has is a field that this process does not know.
+    unknown = {name: value for name, value in stored.items() if name not in before and name not in after}
+    known = {
+        name: _merge(stored[name], before[name], value) if name in stored and name in before else value
+        for name, value in after.items()
+    }
+    return unknown | known

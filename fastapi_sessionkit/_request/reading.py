@@ -1,0 +1,85 @@
+"""From a token to the session of one request, with one memory of what tokens led to."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Generic
+
+from ..stores.base import SessionRecord
+from .codec import M, Misfit, SessionCodec
+from .lifetimes import Lifetimes
+from .sharing import is_shareable, shell
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+_REMEMBERED = 1_024  # tokens, each at most a cookie long
+_MEMORABLE = 8_192  # bytes of a record: with the number of tokens this bounds the memory
+
+
+@dataclass(slots=True)
+class Known(Generic[M]):
+    """What a record was found to be; times in Unix seconds.
+
+    Attributes:
+        record: the record.
+        ends_at: when the first of its two lifetimes is over, unless the session is used before.
+        touch_due_at: when the idle clock is to be moved.
+        quiet_until: the earlier of the two: until then there is nothing to look at or to do.
+        shared: the session whose values requests share; ``None`` where each has to read one of its own.
+    """
+
+    record: SessionRecord
+    ends_at: float
+    touch_due_at: float
+    quiet_until: float
+    shared: M | None = None
+
+
+class _Place(Generic[M]):
+    """What one token led to the last time."""
+
+    __slots__ = ("known",)
+
+    def __init__(self) -> None:
+        self.known: Known[M] | None = None
+
+
+class Reader(Generic[M]):
+    """Reads records for all requests of a kit.
+
+    Whether a token is authentic and its record alive the backend says on every request. What is remembered here is
+    what the record was found to be, and holds as long as the record is the same.
+    """
+
+    def __init__(self, codec: SessionCodec[M], lifetimes: Lifetimes) -> None:
+        self._codec = codec
+        self._lifetimes = lifetimes
+        self._place_of: Callable[[bytes], _Place[M]] = lru_cache(_REMEMBERED)(lambda _: _Place())
+
+    def known(self, token: bytes, record: SessionRecord) -> Known[M]:
+        """What the record behind a token was found to be."""
+        place = self._place_of(token)
+        found = place.known
+        if found is None or (found.record is not record and found.record != record):
+            ends_at, touch_due_at = self._lifetimes.ends_at(record), self._lifetimes.touch_due_at(record)
+            found = Known(record, ends_at, touch_due_at, min(ends_at, touch_due_at))
+            place.known = found if len(record.data) <= _MEMORABLE else None
+        return found
+
+    def read(self, known: Known[M]) -> M | None:
+        """The session in a record, one that nobody else has; ``None`` where it does not fit the model.
+
+        If nothing in it can change, its values are kept for later requests to share.
+        """
+        if known.shared is not None:
+            return shell(known.shared)
+        try:
+            session = self._codec.read(known.record.data)
+        except Misfit as misfit:
+            logger.warning("A stored session no longer fits %s (%s): removed", self._codec.model.__name__, misfit)
+            return None
+        if not is_shareable(session):
+            return session
+        known.shared = session
+        return shell(session)

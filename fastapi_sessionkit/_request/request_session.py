@@ -1,0 +1,390 @@
+"""One request's session: read at most once, marked by the mutation helpers, saved once.
+
+It lives in the ASGI scope and dies with its request. No global and no context variable holds a session.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Generic
+
+import anyio
+from starlette.types import Scope
+
+from ..backends.base import Loaded
+from ..errors import Forbidden, NotAuthenticated, SessionKitError
+from ..requirements import Subject
+from ..session import SessionInfo
+from ..transport import Headers
+from .changes import Action, Changes
+from .codec import FieldPatch, M, Misfit, SessionCodec, Update
+from .origin import SAFE_METHODS
+from .revalidation import Revalidation
+from .saving import require_room, save_changes, save_sign_in, save_sign_out, save_touch, unbroken, user_id_of
+from .services import Services
+from .sharing import is_as_lent
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+SCOPE_KEY = "fastapi_sessionkit"
+"""Where the scope keeps the innermost request's session; ``outer`` leads to the others."""
+
+_PRIVILEGES = ("user_id", "role", "roles", "permissions")
+
+
+class RequestSession(Generic[M]):
+    """The session of one request, for one kit.
+
+    Attributes:
+        session: the session as this request sees it, its own changes included, once somebody has asked.
+        loaded: what that stands on; ``None`` after a sign-in or a sign-out.
+        asked: whether the response depends on the session.
+        closed: whether the response has started or the request has failed, so that nothing is saved any more.
+        replaced: whether the commit failed and another response went out.
+    """
+
+    # Most requests change few of these, so an instance holds only what it changed.
+    session: M | None = None
+    loaded: Loaded | None = None
+    asked: bool = False
+    closed: bool = False
+    replaced: bool = False
+    _tokens: Sequence[bytes] | None = None
+    _presented: Loaded | None = None  # what the client's token led to, even if its session has moved on since
+    _settled: bool = False  # whether ``session`` says who is signed in
+    _loading: bool = False
+    _waiting: anyio.Event | None = None
+    _touch_due: bool = False
+    _changes: Changes | None = None
+    _handed: Sequence[tuple[M, bytes]] = ()  # sessions that code may change in place, and how each was written then
+    _lent: tuple[M, M] | None = None  # a session of its own, and the one that it has its values from
+
+    def __init__(
+        self, services: Services[M], scope: Scope, app: object = None, outer: "RequestSession[Any] | None" = None
+    ) -> None:
+        self.services: Services[M] = services
+        self.scope: Scope = scope
+        self.app: object = app
+        self.outer: RequestSession[Any] | None = outer
+
+    # Reading
+
+    @property
+    def tokens(self) -> Sequence[bytes]:
+        """What the client sent as its token, read once: more than one where two have its name."""
+        if self._tokens is None:
+            self._tokens = self.services.transport.read(self.scope)
+        return self._tokens
+
+    @property
+    def token(self) -> bytes | None:
+        """The client's token; ``None`` if there is none, or more than one, of which one may be planted."""
+        tokens = self.tokens
+        return tokens[0] or None if len(tokens) == 1 else None
+
+    async def load(self) -> M | None:
+        """The session as this request sees it, its own changes included; ``None`` when nobody is signed in.
+
+        Of several tasks of the request that ask at once one loads, and if it fails the next one tries.
+
+        Raises:
+            StoreUnavailable: the store can't say.
+        """
+        self.asked = True
+        if self._settled:
+            return self.session
+        if self._loading:
+            return await self._load_after_others()
+        self._loading = True
+        try:
+            token = self.token
+            if token is not None:
+                self._presented = loaded = await self.services.backend.load(token)
+                if loaded is not None and not self._settled:  # signed in or out while it was loading: that stands
+                    await self._take(token, loaded)
+            self._settled = True
+        finally:
+            self._loading = False
+            if self._waiting is not None:
+                self._waiting.set()
+                self._waiting = None
+        return self.session
+
+    async def _load_after_others(self) -> M | None:
+        self._waiting = self._waiting or anyio.Event()  # made only for those who wait; a lock would be for everybody
+        await self._waiting.wait()
+        return await self.load()
+
+    async def _take(self, token: bytes, loaded: Loaded) -> None:
+        """Take the record as this request's session, if it is alive and fits, and the application agrees."""
+        services = self.services
+        known, now = services.reader.known(token, loaded.record), services.lifetimes.clock()
+        if now >= known.ends_at:
+            return
+        session = services.reader.read(known)
+        if session is None:
+            self._reject(loaded)
+            return
+        answer: M | None = session
+        patch: FieldPatch | None = None
+        if services.revalidation is not None:
+            answer, patch = await self._revalidated(services.revalidation, session, loaded, token)
+            if self._settled:  # signed in or out while it was asked: that stands
+                return
+            if answer is None:
+                unread = self._marks().unread
+                self._start_over(Action.SIGN_OUT, None)
+                self._marks().unread = unread  # the commit says that nobody is signed in any more
+                return
+        self.loaded, self.session = loaded, answer
+        if now >= known.touch_due_at and not loaded.superseded:
+            self._touch_due = True
+        if known.shared is not None:
+            self._lent = (session, known.shared)
+        else:
+            self._handed = [(session, services.codec.dump(session))]
+        if patch is not None:
+            self._mark_patch(patch)
+            self._marks().settles = True
+        if self._changes is not None:
+            self._catch_up()
+
+    async def _revalidated(
+        self, revalidation: Revalidation[M], session: M, loaded: Loaded, token: bytes
+    ) -> tuple[M | None, FieldPatch | None]:
+        """What the application makes of the session, ``None`` when it shall end; and what that changes."""
+        codec, key = self.services.codec, loaded.key or token
+        if not revalidation.is_due(key):
+            return session, None
+        before = codec.dump(session)
+        answer = await revalidation.ask(session, codec.model)
+        if answer is None:
+            logger.info("A session was ended by the revalidate hook")
+            return None, None
+        after = revalidation.written(answer, codec)
+        if before == after:
+            revalidation.settle(key)
+            return answer, None
+        return answer, FieldPatch(codec.changed_fields(answer, before, after), after)
+
+    def _reject(self, loaded: Loaded) -> None:
+        """Remove what does not fit the model."""
+        if not loaded.superseded and self._marks().action is Action.KEEP:
+            self._marks().action = Action.SIGN_OUT
+
+    def _catch_up(self) -> None:
+        """Apply what was marked before anything was loaded."""
+        unread, self._marks().unread = self._marks().unread, []
+        for update in unread:
+            if self.session is not None:
+                self._apply(self.session, update)
+
+    def subject(self) -> Subject:
+        """Whom to ask requirements of, once it is loaded."""
+        # A sign-in that this very request made is as fresh as can be.
+        age = 0.0 if self.loaded is None else self.services.lifetimes.clock() - self.loaded.record.authenticated_at
+        return Subject(self.session, self.services.access, age)
+
+    async def info(self) -> SessionInfo | None:
+        """The session's clocks; ``None`` when nobody is signed in."""
+        session = await self.load()
+        if session is None:
+            return None
+        if self.loaded is not None:
+            return SessionInfo.of(self.loaded.record)
+        return SessionInfo.of(self.services.lifetimes.new_record(b"", user_id_of(session), self._marks().ttl))
+
+    # Marking
+
+    def sign_in(self, session: M, ttl: float | None) -> None:
+        """Mark a sign-in: a new id, and the end of the session there was."""
+        self._require_open("set_session")
+        services = self.services
+        model = services.codec.model
+        if not isinstance(session, model):
+            raise TypeError(
+                f"set_session takes a {model.__name__}, the model of this SessionKit, not a {type(session).__name__}"
+            )
+        self._require_same_origin()
+        data = services.codec.dump(session)
+        services.codec.check_readable(session, data)
+        require_room(services, services.lifetimes.new_record(data, user_id_of(session), ttl))
+        self._start_over(Action.SIGN_IN, session)
+        self._marks().ttl = ttl
+        self._handed = [(session, data)]
+
+    def update(self, update: Update) -> None:
+        """Mark a patch of named fields, or a function that computes one."""
+        self._require_open("update_session")
+        if self.session is not None:
+            self._apply(self.session, update)
+        elif self._settled or self.token is None:
+            raise NotAuthenticated
+        else:  # not loaded yet, and only an await could: the commit will
+            if not callable(update):
+                self.services.codec.check_patch(update)
+            self._marks().unread.append(update)
+
+    def sign_out(self) -> None:
+        """Mark the end of the session."""
+        self._require_open("clear_session")
+        self._start_over(Action.SIGN_OUT, None)
+
+    def rotate(self) -> None:
+        """Mark a move to a new id."""
+        self._require_open("regenerate_session")
+        if self.session is None and (self._settled or self.token is None):
+            raise NotAuthenticated
+        self._mark_move()
+
+    def reopen(self) -> None:
+        """Forget every mark: what was to be saved could not be, and another response is on its way."""
+        self._start_over(Action.KEEP, None)
+        self._settled = self.closed = False
+
+    def _start_over(self, action: Action, session: M | None) -> None:
+        self._changes = Changes(action)
+        self.session, self.loaded = session, None
+        self._settled, self._touch_due, self._handed, self._lent = True, False, (), None
+
+    def _marks(self) -> Changes:
+        if self._changes is None:
+            self._changes = Changes()
+        return self._changes
+
+    def _mark_move(self) -> None:
+        if self._marks().action is Action.KEEP:
+            self._marks().action = Action.ROTATE
+
+    def _mark_patch(self, patch: FieldPatch) -> None:
+        """Keep a patch that was found by comparison, so that each of its names did change."""
+        self._marks().patches.append(patch)
+        if not set(_PRIVILEGES).isdisjoint(patch.names):
+            self._mark_move()
+        if "user_id" in patch.names:
+            self._marks().switches_user = True
+
+    def _apply(self, session: M, update: Update) -> None:
+        codec = self.services.codec
+        fields = update(session) if callable(update) else update
+        changed = codec.patched(session, fields)
+        data = codec.dump(changed)
+        codec.check_readable(changed, data)
+        self._require_room(data, changed)
+        self._notice_changes_in_place()  # now, so that what is said later wins
+        marks = self._marks()
+        # A function is run again on what the store holds by then; on a session that only begins now, nobody else works.
+        marks.patches.append(
+            update if callable(update) and self.loaded is not None else FieldPatch(tuple(fields), data)
+        )
+        if _privileges(changed) != _privileges(session):
+            self._mark_move()
+        if user_id_of(changed) != user_id_of(session):
+            marks.switches_user = True
+        self._handed = [*self._handed, (changed, data)]
+        self.session = changed
+
+    def _notice_changes_in_place(self) -> None:
+        """Mark what changed, since the last time, inside a value of any session that was handed out."""
+        codec, handed = self.services.codec, list(self._handed)
+        if self._lent is not None and not is_as_lent(*self._lent):
+            handed.append((self._lent[0], codec.dump(self._lent[1])))
+        self._lent = None
+        for place, (session, before) in enumerate(handed):
+            after = codec.dump(session)
+            if after != before:
+                _require_fit(codec, session, after)
+                handed[place] = (session, after)
+                self._mark_patch(FieldPatch(codec.changed_fields(session, before, after), after))
+        self._handed = handed
+
+    def _require_open(self, helper: str) -> None:
+        self.asked = True
+        if self.closed:
+            raise SessionKitError(
+                f"{helper} came too late: the response has started, or the request has failed, so nothing is saved any more. "
+                "Call it before the response is returned."
+            )
+
+    def _require_same_origin(self) -> None:
+        if self.scope.get("method") not in SAFE_METHODS and not self.services.origins.allows(self.scope):
+            raise Forbidden(
+                "Cross-origin sign-in refused. An identity provider that posts back belongs in "
+                "SessionKit(trusted_origins=[...])"
+            )
+
+    def _require_room(self, data: bytes, session: M) -> None:
+        if self.loaded is None:
+            record = self.services.lifetimes.new_record(data, user_id_of(session), self._marks().ttl)
+        else:
+            record = replace(self.loaded.record, data=data)
+        require_room(self.services, record)
+
+    # Saving
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether there may be something to save."""
+        if self._changes is not None or self._touch_due or self._handed:
+            return True
+        return self._lent is not None and not is_as_lent(*self._lent)
+
+    @property
+    def action(self) -> Action:
+        """What is to be done to the session itself."""
+        return Action.KEEP if self._changes is None else self._changes.action
+
+    async def commit(self, *, may_move: bool = True) -> Headers:
+        """Save what was marked; gives the response headers that the client needs.
+
+        Cancelling it leaves the old state or the new one: what is being written is written to the end.
+
+        Args:
+            may_move: whether the response can carry a new token; if not, a session keeps its id.
+
+        Raises:
+            StoreUnavailable: nothing that anybody was told of was saved.
+            NotAuthenticated: a session that was changed unseen turned out to be nobody's.
+            SessionTooLarge: the session outgrew its token.
+        """
+        marks = self._changes
+        if marks is not None and (marks.unread or marks.action is Action.ROTATE) and self.loaded is None:
+            await self.load()
+            if self.loaded is None:
+                raise NotAuthenticated
+        self._notice_changes_in_place()
+        if not self._touch_due and (self._changes is None or self._changes.is_empty):
+            return []
+        return await unbroken(self.save(may_move=may_move))
+
+    async def save(self, *, may_move: bool = True) -> Headers:
+        """Save what was marked; ``commit`` does it to the end, whatever happens to who waits."""
+        marks, services, loaded = self._marks(), self.services, self.loaded
+        if marks.action is Action.SIGN_IN and self.session is not None:
+            return await save_sign_in(services, self.session, marks, await self._presented_session(), self.scope)
+        if marks.action is Action.SIGN_OUT or loaded is None:
+            return await save_sign_out(services, await self._presented_session(), came=bool(self.tokens))
+        if marks.is_empty:
+            return await save_touch(services, loaded, self.scope)
+        return await save_changes(services, loaded, marks, self.scope, may_move=may_move)
+
+    async def _presented_session(self) -> Loaded | None:
+        """The session that the client came with."""
+        if self._presented is None and self.token is not None:
+            self._presented = await self.services.backend.load(self.token)
+        return self._presented
+
+
+def _require_fit(codec: SessionCodec[M], session: M, data: bytes) -> None:
+    """Refuse a change in place that does not fit, without showing its value."""
+    try:
+        codec.read(data)
+    except Misfit as misfit:
+        raise TypeError(
+            f"A change in place left a {type(session).__name__} that does not fit its model, so nothing is saved ({misfit})"
+        ) from None
+    codec.check_readable(session, data)
+
+
+def _privileges(session: object) -> tuple[object, ...]:
+    return tuple(getattr(session, name, None) for name in _PRIVILEGES)

@@ -1,0 +1,155 @@
+"""What a request wants of its session, carried out; each function gives the response headers that the client needs."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import anyio
+from starlette.types import Scope
+
+from ..backends.base import Loaded
+from ..errors import StoreUnavailable
+from ..stores.base import SessionRecord
+from ..transport import Headers
+from .changes import Action, Changes
+from .codec import M, Misfit
+from .services import Services
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class SomebodyElses(Exception):
+    """The session belongs to another user by now."""
+
+
+async def save_sign_in(
+    services: Services[M], session: M, changes: Changes, replaces: Loaded | None, scope: Scope
+) -> Headers:
+    """Begin a session, and end the one that it replaces."""
+    data = _apply_patches(services, changes, services.codec.dump(session))
+    record = services.lifetimes.new_record(data, user_id_of(session), changes.ttl)
+    require_room(services, record)
+    token = await services.backend.create(record, replaces=replaces)
+    return _write(services, token, record, scope)
+
+
+async def save_sign_out(services: Services[Any], ended: Loaded | None, *, came: bool) -> Headers:
+    """End a session; what did not come with the request is not removed, for another site may have sent it."""
+    if ended is not None:
+        await services.backend.delete(ended)
+    return services.transport.remove() if came else []
+
+
+async def save_changes(
+    services: Services[M], loaded: Loaded, changes: Changes, scope: Scope, *, may_move: bool
+) -> Headers:
+    """Lay patches over what is stored by then; to a new id if that was marked, and the response can carry it."""
+    change, backend = _Change(services, loaded, changes), services.backend
+    try:
+        if changes.action is Action.ROTATE and may_move:
+            grace = 0.0 if changes.switches_user else services.rotation_grace
+            written = await backend.rotate(loaded, change, grace=grace)
+        else:
+            written = await backend.update(loaded, change)
+    except SomebodyElses:
+        logger.warning("A change came after its session had become another user's: dropped")
+        return []
+    except Misfit as misfit:
+        logger.error("A session could not be changed, for it no longer fits the model (%s)", misfit)  # noqa: TRY400
+        raise StoreUnavailable from misfit
+    if written is None:
+        logger.warning("A change came after its session had ended: dropped")
+        return [] if loaded.superseded else services.transport.remove()
+    if changes.settles and services.revalidation is not None:
+        services.revalidation.settle(loaded.key or (written.token or "").encode())
+    if loaded.superseded or written.token is None:
+        return []
+    return _write(services, written.token, written.record, scope)
+
+
+async def save_touch(services: Services[Any], loaded: Loaded, scope: Scope) -> Headers:
+    """Note that a session was used."""
+    now = services.lifetimes.clock()
+    expires_at = services.lifetimes.extended(loaded.record, now)
+    try:
+        token = await services.backend.touch(loaded, last_seen_at=now, expires_at=expires_at)
+    except StoreUnavailable:  # logged where it happened; nobody was told that this was saved
+        return []
+    return [] if token is None else _write(services, token, loaded.record, scope)
+
+
+def require_room(services: Services[Any], record: SessionRecord) -> None:
+    """``SessionTooLarge`` for a record that its token can't hold."""
+    overflow = services.backend.overflow(record)
+    if overflow > 0:
+        raise services.transport.too_large(overflow, services.codec.sizes(record.data))
+
+
+class _Change:
+    """What a request's patches make of the record that is stored by then."""
+
+    def __init__(self, services: Services[Any], loaded: Loaded, changes: Changes) -> None:
+        self._services = services
+        self._loaded = loaded
+        self._changes = changes
+
+    def __call__(self, record: SessionRecord) -> SessionRecord:
+        if record.user_id != self._loaded.record.user_id:
+            raise SomebodyElses
+        services, now = self._services, self._services.lifetimes.clock()
+        data = _apply_patches(services, self._changes, record.data)
+        changed = replace(
+            record,
+            data=data,
+            user_id=user_id_of(services.codec.load(data)),
+            last_seen_at=max(now, record.last_seen_at),  # another server's clock may be ahead
+            expires_at=services.lifetimes.extended(record, now),
+        )
+        require_room(services, changed)
+        return changed
+
+
+def _apply_patches(services: Services[Any], changes: Changes, data: bytes) -> bytes:
+    for patch in changes.patches:
+        data = services.codec.apply(data, patch)
+    return data
+
+
+def _write(services: Services[Any], token: str, record: SessionRecord, scope: Scope) -> Headers:
+    return services.transport.write(token, services.lifetimes.remaining(record), scope)
+
+
+async def unbroken(work: Coroutine[Any, Any, T]) -> T:
+    """Run work to its end, whatever happens to whoever waits for it.
+
+    anyio's shield knows nothing of asyncio's own cancellation (``asyncio.timeout``, a server that shuts down), so on
+    asyncio the work is a task of its own.
+    """
+    result: list[T] = []  # for those who take a CancelScope for something that swallows exceptions
+    with anyio.CancelScope(shield=True):
+        result.append(await _in_a_task(work))
+    return result[0]
+
+
+async def _in_a_task(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        task = asyncio.get_running_loop().create_task(work)
+    except RuntimeError:  # on trio there is no other way than anyio's
+        return await work
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # said where it happened; nobody is left to hear it
+        raise
+
+
+def user_id_of(session: object) -> str | None:
+    """Whose session it is, as text, where the model says so."""
+    user_id = getattr(session, "user_id", None)
+    return None if user_id is None else str(user_id)

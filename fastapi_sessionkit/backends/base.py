@@ -1,0 +1,170 @@
+"""What a backend implements: ``SessionBackend``, and ``SessionDirectory`` where sessions can be listed and ended."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Protocol, cast, runtime_checkable
+
+from itsdangerous import Signer
+
+from ..errors import ConfigurationError
+from ..stores.base import SessionRecord
+from .keys import KeyedSigner
+
+Change = Callable[[SessionRecord], SessionRecord]
+"""Gives the record that shall stand instead. May be called again, on what is there by then. What it raises is passed on."""
+
+CLOCK_SKEW = 10.0
+"""Seconds that the clocks of two servers may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendContext:
+    """What a kit gives to its backend. Its ``repr`` shows no secret.
+
+    Attributes:
+        secret_keys: the first signs, all verify.
+        salt: names the kit and the cookie, so that no token passes for another's.
+        clock: Unix seconds.
+        new_id: makes an id of 43 URL-safe characters, 256 random bits.
+        token_limit: bytes that a token may take.
+        max_sessions_per_user: how many sessions a user may have; ``None``: any number.
+    """
+
+    secret_keys: tuple[str, ...] = field(repr=False)
+    salt: str
+    clock: Callable[[], float]
+    new_id: Callable[[], str]
+    token_limit: int
+    max_sessions_per_user: int | None = None
+
+    def signer(self, purpose: str) -> Signer:
+        """HMAC-SHA256 under a key derived for this purpose."""
+        newest_last = self.secret_keys[::-1]
+        return KeyedSigner(newest_last, f"{self.salt}.{purpose}")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a token led to.
+
+    Attributes:
+        record: the live record.
+        key: where the backend keeps it; empty where the token is the record.
+        superseded: the token was rotated away and is in its grace: its bearer is served, and gets no new token.
+    """
+
+    record: SessionRecord
+    key: str = ""
+    superseded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was saved, and the token that the client must have from now on; ``None``: the one it has."""
+
+    record: SessionRecord
+    token: str | None = None
+
+
+@runtime_checkable
+class SessionBackend(Protocol):
+    """Turns the client's token into a record and back. One instance belongs to one kit.
+
+    Tokens come as raw bytes from the client: anything may be in them. A token that is unknown, expired, tampered with
+    or made up is an answer, ``None``; never adopted, never an error. ``StoreUnavailable`` is raised only when the
+    world is broken.
+
+    A backend that wraps another passes every call on, and offers the methods of ``SessionDirectory`` where the other
+    does.
+    """
+
+    def bind(self, context: BackendContext) -> None:
+        """Called once by the kit, before anything else. ``ConfigurationError`` when bound already."""
+        ...
+
+    def overflow(self, record: SessionRecord) -> int:
+        """How many bytes over the limit a record would be; at most zero when it can be kept. Writes nothing."""
+        ...
+
+    async def load(self, token: bytes) -> Loaded | None:
+        """The live record behind a token.
+
+        The kit holds the record's lifetimes against its clock on every request, so what is expired does no harm.
+        """
+        ...
+
+    async def create(self, record: SessionRecord, *, replaces: Loaded | None = None) -> str:
+        """Keep a new record under a new token, end the session that it replaces, and give the token."""
+        ...
+
+    async def update(self, loaded: Loaded, change: Change) -> Written | None:
+        """Change a record where it is. ``None`` when it is gone: nothing is written, it never comes back."""
+        ...
+
+    async def rotate(self, loaded: Loaded, change: Change, *, grace: float) -> Written | None:
+        """Change a record and move it to a new token; the old one still serves for ``grace`` seconds."""
+        ...
+
+    async def touch(self, loaded: Loaded, *, last_seen_at: float, expires_at: float) -> str | None:
+        """Note that the session was used; gives the token to send where the token carries the time."""
+        ...
+
+    async def delete(self, loaded: Loaded) -> None:
+        """End a session, wherever it has moved to meanwhile."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections; a later call opens them again."""
+        ...
+
+
+@runtime_checkable
+class SessionDirectory(Protocol):
+    """What a backend offers besides, when its sessions are kept where they can be found: listing and ending them.
+
+    ``kit.sessions``, ``max_sessions_per_user`` and the purge need it. They ask for these methods, never for a class, so
+    a wrapper that passes them on keeps every ability. Each raises ``StoreUnavailable`` when the world is broken.
+    """
+
+    async def of_user(self, user_id: str) -> list[Loaded]:
+        """The live sessions of a user, oldest first."""
+        ...
+
+    async def end(self, key: str, *, user_id: str | None = None) -> bool:
+        """End the session of a key, wherever it has moved to; ``False`` when there is none, or not of that user."""
+        ...
+
+    async def end_user(self, user_id: str, *, keep: Collection[str] = ()) -> int:
+        """End every session of a user but those of the keys in ``keep``; says how many ended."""
+        ...
+
+    async def purge(self) -> int:
+        """Drop what has expired; says how many records that were."""
+        ...
+
+
+_ABILITIES = ("of_user", "end", "end_user", "purge")
+
+
+def directory_of(backend: object) -> SessionDirectory | None:
+    """The backend, where it can list and end sessions.
+
+    Its attributes are looked up as a call looks them up, so that a wrapper may pass them on by ``__getattr__``.
+    """
+    able = all(callable(getattr(backend, name, None)) for name in _ABILITIES)
+    return cast("SessionDirectory", backend) if able else None
+
+
+def refuse_second_kit(backend: object, context: BackendContext | None) -> None:
+    """``ConfigurationError`` where a backend is bound already."""
+    if context is not None:
+        raise ConfigurationError(
+            f"This {type(backend).__name__} belongs to another SessionKit already: give each kit one of its own"
+        )
+
+
+def require_kit(context: BackendContext | None) -> BackendContext:
+    """The context, or ``ConfigurationError`` where a backend has no kit yet."""
+    if context is None:
+        raise ConfigurationError("A backend works once it is given to a SessionKit: SessionKit(..., backend=backend)")
+    return context

@@ -1,0 +1,134 @@
+"""``CookieBackend``: the token is the record itself, signed or encrypted."""
+
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+
+from itsdangerous import BadData
+
+from ..errors import ConfigurationError, require_bool
+from ..stores.base import SessionRecord
+from .base import CLOCK_SKEW, BackendContext, Change, Loaded, Written, refuse_second_kit, require_kit
+from .keys import decode, encode
+
+_HEAD = struct.Struct(">4dI")
+_REMEMBERED = 1_024  # verified tokens, each at most a cookie long
+
+
+class CookieBackend:
+    """The cookie is the session: signed, stateless, nothing to run.
+
+    What it can't do, because nothing is kept on the server: end a session before it expires (a copied cookie works
+    after sign-out), list or revoke sessions, or merge changes of two requests at once (the last cookie wins). For
+    these use ``StoreBackend``.
+
+    The client can read the content unless ``encrypt`` is true: AES-256-GCM, needs the extra ``encryption``.
+    """
+
+    def __init__(self, *, encrypt: bool = False) -> None:
+        require_bool(encrypt, "CookieBackend(encrypt=...)")
+        self._encrypt = encrypt
+        self._context: BackendContext | None = None
+
+    def bind(self, context: BackendContext) -> None:
+        """Take the kit's keys."""
+        refuse_second_kit(self, self._context)
+        self._context, self._clock = context, context.clock
+        self._seal, unseal = _encryption(context) if self._encrypt else _signing(context)
+        self._unsealed = lru_cache(maxsize=_REMEMBERED)(lambda token: Loaded(_unpack(unseal(token))))
+
+    def overflow(self, record: SessionRecord) -> int:
+        """The bytes over the token's limit."""
+        context = require_kit(self._context)
+        return len(self._token(record)) - context.token_limit
+
+    async def load(self, token: bytes) -> Loaded | None:
+        """The record in the token, when it is authentic and alive."""
+        try:
+            loaded = self._unsealed(token)
+        except (BadData, ValueError, struct.error):
+            return None
+        now, record = self._clock(), loaded.record
+        return loaded if now < record.expires_at and record.last_seen_at <= now + CLOCK_SKEW else None
+
+    async def create(self, record: SessionRecord, *, replaces: Loaded | None = None) -> str:  # noqa: ARG002
+        """The record as a token."""
+        return self._token(record)
+
+    async def update(self, loaded: Loaded, change: Change) -> Written | None:
+        """The changed record as a token."""
+        record = change(loaded.record)
+        return Written(record, self._token(record))
+
+    async def rotate(self, loaded: Loaded, change: Change, *, grace: float) -> Written | None:  # noqa: ARG002
+        """The changed record as a token; the old one stays valid until it expires."""
+        return await self.update(loaded, change)
+
+    async def touch(self, loaded: Loaded, *, last_seen_at: float, expires_at: float) -> str | None:
+        """The record with its new times as a token."""
+        return self._token(replace(loaded.record, last_seen_at=last_seen_at, expires_at=expires_at))
+
+    async def delete(self, loaded: Loaded) -> None:
+        """Nothing is kept, so there is nothing to end."""
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    def _token(self, record: SessionRecord) -> str:
+        return self._seal(_pack(record))
+
+
+def _pack(record: SessionRecord) -> bytes:
+    """The times, the version, then the data."""
+    times = record.created_at, record.authenticated_at, record.last_seen_at, record.expires_at
+    return _HEAD.pack(*times, record.version) + record.data
+
+
+def _unpack(payload: bytes) -> SessionRecord:
+    """The record again; raises ``struct.error`` for what is too short to be one."""
+    created_at, authenticated_at, last_seen_at, expires_at, version = _HEAD.unpack_from(payload)
+    return SessionRecord(payload[_HEAD.size :], None, version, created_at, authenticated_at, last_seen_at, expires_at)
+
+
+_Seal = Callable[[bytes], str]
+_Unseal = Callable[[bytes], bytes]
+
+
+def _signing(context: BackendContext) -> tuple[_Seal, _Unseal]:
+    signer = context.signer("session")
+    return (
+        lambda payload: signer.sign(encode(payload)).decode(),
+        lambda token: decode(signer.unsign(token)),
+    )
+
+
+def _encryption(context: BackendContext) -> tuple[_Seal, _Unseal]:
+    try:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    except ImportError as error:
+        raise ConfigurationError(
+            "CookieBackend(encrypt=True) needs the extra: pip install 'fastapi-sessionkit[encryption]'"
+        ) from error
+    salt = context.salt.encode()
+    signer = context.signer("encrypted-session")
+    ciphers = [AESGCM(signer.derive_key(key)) for key in context.secret_keys]
+
+    def seal(payload: bytes) -> str:
+        nonce = os.urandom(12)
+        return encode(nonce + ciphers[0].encrypt(nonce, payload, salt)).decode()
+
+    def unseal(token: bytes) -> bytes:
+        sealed = decode(token)
+        if encode(sealed) != token:
+            raise BadData("A token has one spelling only")
+        for cipher in ciphers:
+            try:
+                return cipher.decrypt(sealed[:12], sealed[12:], salt)
+            except InvalidTag:
+                continue
+        raise BadData("No key opens this token")
+
+    return seal, unseal

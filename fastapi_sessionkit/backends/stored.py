@@ -1,0 +1,242 @@
+"""``StoreBackend``: the token is a signed random id, the record is kept in a ``SessionStore``."""
+
+import hashlib
+import logging
+from collections.abc import Awaitable, Collection
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+import anyio
+from itsdangerous import BadSignature
+
+from ..errors import ConfigurationError, StoreUnavailable
+from ..stores.base import SessionRecord, SessionStore
+from .base import BackendContext, Change, Loaded, Written, refuse_second_kit
+from .pointers import HOPS, NOWHERE, honoured_until, pointer
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_REMEMBERED = 1_024  # verified tokens, each at most a cookie long
+_ATTEMPTS = 100
+
+
+class StoreBackend:
+    """Sessions kept in a ``SessionStore``; the client holds a signed random id.
+
+    Sessions end when they are ended, changes by requests at the same time all win, and the content never leaves the
+    server. One read is one round trip to the store.
+    """
+
+    def __init__(self, store: SessionStore) -> None:
+        if isinstance(store, type) or not isinstance(store, SessionStore):
+            raise ConfigurationError(f"StoreBackend takes a SessionStore such as MemoryStore(), not {store!r}")
+        self.store = store
+        self._context: BackendContext | None = None
+
+    def bind(self, context: BackendContext) -> None:
+        """Take the kit's keys; give its clock to a store that has none of its own."""
+        refuse_second_kit(self, self._context)
+        self._context, self._new_id, self._clock = context, context.new_id, context.clock
+        self._signer = context.signer("id")
+        self._most = context.max_sessions_per_user
+        self._turns: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+        self._key_of = lru_cache(maxsize=_REMEMBERED)(self._verified_key)
+        if getattr(self.store, "clock", context) is None:
+            self.store.clock = context.clock  # type: ignore[attr-defined]
+
+    def overflow(self, record: SessionRecord) -> int:  # noqa: ARG002
+        """The token holds an id only."""
+        return 0
+
+    async def load(self, token: bytes) -> Loaded | None:
+        """The record behind a signed id; behind a rotated one, what it moved to."""
+        try:
+            key = self._key_of(token)
+        except BadSignature:
+            return None
+        record = await self._ask(self.store.get(key))
+        if record is None:
+            return None
+        if record.successor is None:
+            return Loaded(record, key)
+        found = await self._find(record.successor) if self._clock() < honoured_until(record) else None
+        return None if found is None else replace(found, superseded=True)
+
+    async def create(self, record: SessionRecord, *, replaces: Loaded | None = None) -> str:
+        """Keep the record under a new id; end what it replaces, and the user's oldest sessions over the limit."""
+        await self._evict(record.user_id, room=1, spare="" if replaces is None else replaces.key)
+        key, token = await self._create(record)
+        if replaces is not None:
+            await self.delete(replaces)
+        await self._evict(record.user_id, spare=key)
+        return token
+
+    async def update(self, loaded: Loaded, change: Change) -> Written | None:
+        """Compare-and-set until it holds, on whatever is there by then.
+
+        Of many changes at once all but one fail at first; those of this process then take turns, so that the number
+        of attempts grows with the number of processes and not with the number of requests.
+        """
+        written = await self._replace(loaded, change)
+        if written is not None:
+            return written
+        async with self._turns.setdefault(loaded.key, anyio.Lock()):
+            for _ in range(_ATTEMPTS):
+                found = await self._find(loaded.key)
+                if found is None:
+                    return None
+                written = await self._replace(found, change)
+                if written is not None:
+                    return written
+        raise _contended()
+
+    async def rotate(self, loaded: Loaded, change: Change, *, grace: float) -> Written | None:
+        """Write the new record, then turn the old one into a pointer to it by compare-and-set.
+
+        Of two rotations at once one wins; the other one's change is merged into the winner's record, and its client
+        keeps the token that the winner sent.
+        """
+        found: Loaded | None = loaded
+        for _ in range(_ATTEMPTS):
+            if found is None or found.superseded:
+                return None if found is None else await self.update(found, change)
+            moved = replace(change(found.record), version=1)
+            key, token = await self._create(moved)
+            if await self._moved(found, key, self._clock() + grace):
+                return Written(moved, token)
+            found = await self._find(found.key)
+        raise _contended()
+
+    async def _moved(self, found: Loaded, key: str, until: float) -> bool:
+        """Point to where a record has moved; if that can't be, forget the new one, whose id nobody has."""
+        try:
+            done = await self._point(found, key, until)
+        except StoreUnavailable:
+            with suppress(StoreUnavailable):
+                old = await self._ask(self.store.get(found.key))
+                if old is None or old.successor != key:  # it may have been carried out all the same
+                    await self._ask(self.store.delete(key))
+            raise
+        if not done:
+            await self._ask(self.store.delete(key))
+        return done
+
+    async def touch(self, loaded: Loaded, *, last_seen_at: float, expires_at: float) -> str | None:
+        """Move the record's times; the token stays."""
+        await self._ask(self.store.touch(loaded.key, last_seen_at=last_seen_at, expires_at=expires_at))
+        return None
+
+    async def delete(self, loaded: Loaded) -> None:
+        """End the session: by compare-and-set, so that a rotation at the same moment can't carry it over."""
+        await self.end(loaded.key)
+
+    async def end(self, key: str, *, user_id: str | None = None) -> bool:
+        """End the session of a key, wherever it has moved to; ``False`` when there is none, or not of that user."""
+        for _ in range(_ATTEMPTS):
+            found = await self._find(key)
+            if found is None or (user_id is not None and found.record.user_id != user_id):
+                return False
+            if await self._shut(found):
+                await self._ask(self.store.delete(found.key))
+                return True
+        raise _contended()
+
+    async def _shut(self, found: Loaded) -> bool:
+        try:
+            return await self._point(found, NOWHERE, self._clock())
+        except StoreUnavailable:  # a store that is full takes no pointer, but it deletes what has not moved
+            again = await self._find(found.key)
+            return again is None or again.key == found.key
+
+    async def of_user(self, user_id: str) -> list[Loaded]:
+        """The live sessions of a user, oldest first."""
+        return [Loaded(record, key) for key, record in await self._ask(self.store.list_user(user_id))]
+
+    async def end_user(self, user_id: str, *, keep: Collection[str] = ()) -> int:
+        """End every session of a user but those of the keys in ``keep``; says how many ended.
+
+        Looks again until none is left: to a database a session that is rotated meanwhile appears too late.
+        """
+        ended = await self._ask(self.store.delete_user(user_id, keep=keep))
+        for _ in range(_ATTEMPTS):
+            if all(loaded.key in keep for loaded in await self.of_user(user_id)):
+                return ended
+            ended += await self._ask(self.store.delete_user(user_id, keep=keep))
+        raise _contended()
+
+    async def purge(self) -> int:
+        """Drop what has expired; says how many records that were."""
+        return await self._ask(self.store.purge())
+
+    async def aclose(self) -> None:
+        """Close the store."""
+        await self.store.aclose()
+
+    async def _create(self, record: SessionRecord) -> tuple[str, str]:
+        new_id = self._new_id()
+        key = _hashed(new_id)
+        if not await self._ask(self.store.create(key, record)):
+            raise RuntimeError("The id source gave an id that exists already: ids must be 256 random bits")
+        return key, self._signer.sign(new_id).decode()
+
+    async def _evict(self, user_id: str | None, *, room: int = 0, spare: str) -> None:
+        """End a user's oldest sessions over the limit, but never the one to spare.
+
+        Before a sign-in that makes room for it, however far ahead the clock was under which the others began. Whoever
+        looks last after one has seen every session that was there, so of sign-ins at once the newest stay.
+        """
+        if self._most is None or user_id is None:
+            return
+        live = [loaded for loaded in await self.of_user(user_id) if not room or loaded.key != spare]
+        live.sort(key=lambda loaded: (loaded.record.created_at, loaded.key))
+        for loaded in live[: max(0, len(live) + room - self._most)]:
+            if loaded.key != spare:
+                await self.end(loaded.key)
+
+    async def _replace(self, found: Loaded, change: Change) -> Written | None:
+        changed = replace(change(found.record), version=found.record.version + 1)
+        done = await self._ask(self.store.replace(found.key, changed, version=found.record.version))
+        return Written(changed) if done else None
+
+    async def _find(self, key: str) -> Loaded | None:
+        for hops in range(HOPS):
+            record = await self._ask(self.store.get(key))
+            if record is None:
+                return None
+            if record.successor is None:
+                return Loaded(record, key, superseded=hops > 0)
+            key = record.successor
+        return None
+
+    async def _point(self, found: Loaded, successor: str, until: float) -> bool:
+        """Turn a record into a pointer, unless it changed meanwhile."""
+        record = found.record
+        return await self._ask(self.store.replace(found.key, pointer(record, successor, until), version=record.version))
+
+    def _verified_key(self, token: bytes) -> str:
+        return _hashed(self._signer.unsign(token).decode())
+
+    async def _ask(self, answer: Awaitable[T]) -> T:
+        try:
+            return await answer
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            # The text of a driver's error may hold keys and values; an OSError's says where the engine was looked for.
+            text = str(error) if isinstance(error, OSError) else ""  # a bare TimeoutError has none either
+            logger.error("Session store failed: %s", text or type(error).__name__)  # noqa: TRY400
+            raise StoreUnavailable from error
+
+
+def _hashed(session_id: str) -> str:
+    return hashlib.sha256(session_id.encode()).hexdigest()
+
+
+def _contended() -> StoreUnavailable:
+    logger.error("A session changed %d times while one change was being saved", _ATTEMPTS)
+    return StoreUnavailable()
