@@ -7,6 +7,8 @@ tried by ``pytest --hypothesis-profile=others``.
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import Clock
+
 # No example fails for being slow: that is about the machine, and what else it does.
 settings.register_profile("others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", settings.get_profile("others"), derandomize=True)
@@ -14,19 +16,6 @@ settings.load_profile("same")
 
 # Before any test module imports it: its asserts are to explain themselves like a test's own.
 pytest.register_assert_rewrite("fastapi_sessionkit._contract")
-
-
-class Clock:
-    """Unix seconds that move only when told to. A kit takes it as ``clock=``, a store too."""
-
-    def __init__(self, now: float = 1_700_000_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
 
 
 @pytest.fixture

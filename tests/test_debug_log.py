@@ -26,12 +26,12 @@ from fastapi_sessionkit import (
     update_session,
 )
 from fastapi_sessionkit.testing import signed_in
+from tests.support import SECRET, SITE, client_of
 
-SECRET = "a-secret-for-tests-that-is-long-enough"
 LOGGER = "fastapi_sessionkit.guard"
 
 
-class AppSession(Session):
+class Subscriber(Session):
     plan: str = "free"
     address: dict[str, str] = {}  # noqa: RUF012 - Pydantic copies it
 
@@ -67,15 +67,15 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == LOGGER]
 
 
-def guarded(guard: RouterGuard, **options: Any) -> tuple[TestClient, SessionKit[AppSession]]:
-    kit = SessionKit(AppSession, secret_key=SECRET, **options)
+def guarded(guard: RouterGuard, **options: Any) -> tuple[TestClient, SessionKit[Subscriber]]:
+    kit = SessionKit(Subscriber, secret_key=SECRET, **options)
     app = FastAPI()
     kit.install(app, guard=guard)
 
     @app.api_route("/{path:path}", methods=["GET", "POST", "OPTIONS"])
     async def anything(path: str) -> None: ...
 
-    return TestClient(app, base_url="https://testserver", follow_redirects=False), kit
+    return client_of(app), kit
 
 
 RULES = [Rule("/admin/**", role="admin"), Rule("/open", public=True), Rule("/mine")]
@@ -88,9 +88,9 @@ RULES = [Rule("/admin/**", role="admin"), Rule("/open", public=True), Rule("/min
     ("path", "who", "words"),
     [
         ("/admin/x", None, ["GET '/admin/x'", "denied", "rule /admin/**", "nobody is signed in"]),
-        ("/admin/x", {}, ["denied", "rule /admin/**", "role:admin is missing", "AppSession(user_id)"]),
-        ("/admin/x", {"role": "admin"}, ["allowed", "rule /admin/**", "role:admin", "AppSession(user_id, role)"]),
-        ("/mine", {"email": "a@b"}, ["allowed", "rule /mine", "signed_in", "AppSession(user_id, email)"]),
+        ("/admin/x", {}, ["denied", "rule /admin/**", "role:admin is missing", "Subscriber(user_id)"]),
+        ("/admin/x", {"role": "admin"}, ["allowed", "rule /admin/**", "role:admin", "Subscriber(user_id, role)"]),
+        ("/mine", {"email": "a@b"}, ["allowed", "rule /mine", "signed_in", "Subscriber(user_id, email)"]),
         ("/open", None, ["allowed", "rule /open", "public"]),
         ("/else", None, ["allowed", "no rule"]),
     ],
@@ -100,7 +100,7 @@ def test_each_decision_is_logged_with_rule_reason_and_shape(
 ) -> None:
     client, kit = guarded(RouterGuard(protect=RULES, debug=True))
     if who is not None:
-        signed_in(client, kit, AppSession(user_id="u", plan="", **who))
+        signed_in(client, kit, Subscriber(user_id="u", plan="", **who))
 
     client.get(path)
 
@@ -123,7 +123,7 @@ def test_global_protection_and_exclude_say_so(everything_logged: pytest.LogCaptu
 
 def test_a_signed_in_browser_that_is_sent_home_is_logged(everything_logged: pytest.LogCaptureFixture) -> None:
     client, kit = guarded(RouterGuard(global_protect=True, login_path="/login", debug=True))
-    signed_in(client, kit, AppSession(user_id="u"))
+    signed_in(client, kit, Subscriber(user_id="u"))
 
     client.get("/login", headers={"sec-fetch-mode": "navigate"})
 
@@ -132,7 +132,7 @@ def test_a_signed_in_browser_that_is_sent_home_is_logged(everything_logged: pyte
 
 def test_csrf_that_is_refused_is_logged(everything_logged: pytest.LogCaptureFixture) -> None:
     client, kit = guarded(RouterGuard())
-    signed_in(client, kit, AppSession(user_id="u"))
+    signed_in(client, kit, Subscriber(user_id="u"))
 
     client.post("/a", headers={"sec-fetch-site": "cross-site"})
 
@@ -162,7 +162,7 @@ def test_a_router_s_guard_logs_too(everything_logged: pytest.LogCaptureFixture) 
     router.get("/mine")(lambda: None)
     app.include_router(router)
 
-    TestClient(app, base_url="https://testserver").get("/mine")
+    client_of(app).get("/mine")
 
     assert "denied by rule /mine" in lines(everything_logged)[0]
 
@@ -171,7 +171,7 @@ def test_logging_asks_for_no_session_that_the_decision_did_not_need(
     everything_logged: pytest.LogCaptureFixture,
 ) -> None:
     client, kit = guarded(RouterGuard(protect=RULES, debug=True))
-    signed_in(client, kit, AppSession(user_id="u"))
+    signed_in(client, kit, Subscriber(user_id="u"))
 
     assert "vary" not in client.get("/open").headers
     assert "vary" not in client.get("/else").headers
@@ -224,10 +224,10 @@ def busy_app(backend: Any, clock: Any) -> FastAPI:  # noqa: C901 - a list of rou
         raise LookupError
 
     kit = SessionKit(
-        AppSession, secret_key=SECRET, backend=backend, clock=clock, idle_timeout=100,
+        Subscriber, secret_key=SECRET, backend=backend, clock=clock, idle_timeout=100,
         access=Access(get_permissions=raising),
     )  # fmt: skip
-    checked = SessionKit(AppSession, secret_key=SECRET, name="checked", access=Access(check=check), clock=clock)
+    checked = SessionKit(Subscriber, secret_key=SECRET, name="checked", access=Access(check=check), clock=clock)
     guard = RouterGuard(
         protect=[
             Rule("/admin", role="admin"),
@@ -247,10 +247,10 @@ def busy_app(backend: Any, clock: Any) -> FastAPI:  # noqa: C901 - a list of rou
 
     @app.post("/login")
     async def login(request: Request) -> None:
-        set_session(request, AppSession(**VALUES))
+        set_session(request, Subscriber(**VALUES))
 
     @app.post("/update")
-    async def update(request: Request, session: Annotated[AppSession, Depends(require_session)]) -> None:
+    async def update(request: Request, session: Annotated[Subscriber, Depends(require_session)]) -> None:
         session.address["street"] = "Arlington-Road-2"
         update_session(request, plan="cobol-plan-2")
 
@@ -277,7 +277,7 @@ def busy_app(backend: Any, clock: Any) -> FastAPI:  # noqa: C901 - a list of rou
     async def page() -> None: ...
 
     @app.websocket("/ws")
-    async def socket(websocket: WebSocket, session: Annotated[AppSession, Depends(require_session)]) -> None:
+    async def socket(websocket: WebSocket, session: Annotated[Subscriber, Depends(require_session)]) -> None:
         await websocket.accept()
         await websocket.close()
 
@@ -307,7 +307,7 @@ def drive(client: TestClient, clock: Any, seen: set[str]) -> None:
     except WebSocketDisconnect:
         pass
     for value in [f"{next(iter(seen))}x", "made-up-token-of-a-client", '"quoted-token-of-a-client"']:
-        tampered = TestClient(client.app, base_url="https://testserver")
+        tampered = client_of(client.app)
         tampered.cookies.set("__Host-session", value)
         tampered.get("/mine")
         seen.add(value)
@@ -326,9 +326,7 @@ def test_no_logger_at_any_level_shows_a_value_a_token_or_an_id(
 
     if isinstance(made, CookieBackend):
         app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") != "/late"]
-    with TestClient(
-        app, base_url="https://testserver", follow_redirects=False, raise_server_exceptions=False
-    ) as client:
+    with TestClient(app, base_url=SITE, follow_redirects=False, raise_server_exceptions=False) as client:
         drive(client, clock, seen)
         if isinstance(made, BrokenStore):
             client.post("/login")
@@ -350,17 +348,17 @@ def test_no_logger_at_any_level_shows_a_value_a_token_or_an_id(
 def test_a_stored_session_that_no_longer_fits_is_logged_without_its_values(
     everything_logged: pytest.LogCaptureFixture,
 ) -> None:
-    class Stricter(AppSession):
+    class Stricter(Subscriber):
         plan: int = 0  # type: ignore[assignment]
         address: list[str] = []  # type: ignore[assignment]  # noqa: RUF012
 
     client, kit = guarded(RouterGuard(protect=[Rule("/mine")], debug=True))
-    signed_in(client, kit, AppSession(**VALUES))
+    signed_in(client, kit, Subscriber(**VALUES))
     token = client.cookies["__Host-session"]
     later = SessionKit(Stricter, secret_key=SECRET)
     app = FastAPI()
     later.install(app, guard=RouterGuard(protect=[Rule("/mine")], debug=True))
-    stranger = TestClient(app, base_url="https://testserver")
+    stranger = client_of(app)
     stranger.cookies.set("__Host-session", token)
 
     assert stranger.get("/mine").status_code == 401
@@ -372,7 +370,7 @@ def test_a_stored_session_that_no_longer_fits_is_logged_without_its_values(
 @pytest.mark.anyio
 async def test_the_decision_s_own_words_hold_no_value() -> None:
     """An application may log a ``Decision``, or show it."""
-    decision = await RouterGuard(protect=RULES).decide("GET", "/admin/x", AppSession(**VALUES))
+    decision = await RouterGuard(protect=RULES).decide("GET", "/admin/x", Subscriber(**VALUES))
 
     text = repr(decision)
     assert [word for word in SPOKEN if word in text] == []

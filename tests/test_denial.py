@@ -18,9 +18,7 @@ from fastapi_sessionkit import (
     set_session,
 )
 from fastapi_sessionkit.testing import signed_in
-
-SECRET = "a-secret-for-tests-that-is-long-enough"
-SITE = "https://testserver"
+from tests.support import SECRET, SITE
 
 NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Accept": "*/*"}
 OLD_BROWSER = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}

@@ -4,7 +4,7 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
@@ -20,7 +20,6 @@ from fastapi_sessionkit import (
     Access,
     ConfigurationError,
     CookieSettings,
-    MemoryStore,
     Session,
     SessionInfo,
     SessionKit,
@@ -47,35 +46,16 @@ from fastapi_sessionkit import (
     signed_in as signed_in_requirement,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.conftest import Clock
-
-SECRET = "a secret of more than thirty-two characters"
-
-
-class AppSession(Session):
-    tier: Literal["free", "premium"] = "free"
-
-
-class CountingStore(MemoryStore):
-    def __init__(self) -> None:
-        super().__init__()
-        self.reads = 0
-
-    async def get(self, key: str) -> Any:
-        self.reads += 1
-        return await super().get(key)
-
-
-ADA = AppSession(user_id="ada", role="editor", roles=("author",), permissions=("read", "write"))
+from tests.support import EDITOR, SECRET, AppSession, Clock, RecordingStore, client_of
 
 
 @pytest.fixture
-def store() -> CountingStore:
-    return CountingStore()
+def store() -> RecordingStore:
+    return RecordingStore()
 
 
 @pytest.fixture
-def kit(store: CountingStore, clock: Clock) -> SessionKit[AppSession]:
+def kit(store: RecordingStore, clock: Clock) -> SessionKit[AppSession]:
     return SessionKit(AppSession, secret_key=SECRET, backend=store, clock=clock)
 
 
@@ -88,13 +68,13 @@ def app(kit: SessionKit[AppSession]) -> FastAPI:
 
 @pytest.fixture
 def client(app: FastAPI) -> TestClient:
-    return TestClient(app, base_url="https://testserver")
+    return client_of(app)
 
 
 @pytest.fixture
-def ada(client: TestClient, kit: SessionKit[AppSession], store: CountingStore) -> TestClient:
-    signed_in(client, kit, ADA)
-    store.reads = 0
+def ada(client: TestClient, kit: SessionKit[AppSession], store: RecordingStore) -> TestClient:
+    signed_in(client, kit, EDITOR)
+    store.calls.clear()
     return client
 
 
@@ -136,10 +116,10 @@ def test_get_session_gives_the_session_or_none(
         seen.append(session)
 
     client.get("/")
-    signed_in(client, kit, ADA)
+    signed_in(client, kit, EDITOR)
     client.get("/")
 
-    assert seen == [None, ADA]
+    assert seen == [None, EDITOR]
     assert type(seen[1]) is AppSession
 
 
@@ -151,7 +131,7 @@ def test_require_session_gives_the_session_or_401(
         return session.user_id
 
     refused = client.get("/")
-    signed_in(client, kit, ADA)
+    signed_in(client, kit, EDITOR)
 
     assert (refused.status_code, refused.json()) == (401, {"detail": "Not authenticated"})
     assert refused.headers["www-authenticate"]
@@ -168,7 +148,7 @@ def test_get_session_info_gives_the_clocks_or_none(
         seen.append(info)
 
     client.get("/")
-    signed_in(client, kit, ADA)
+    signed_in(client, kit, EDITOR)
     began = datetime.fromtimestamp(clock(), UTC)
     clock.advance(60)
     client.get("/")
@@ -206,7 +186,7 @@ def test_what_asks_gives_true_or_false_and_false_for_nobody(
         return answered
 
     assert client.get("/").json() is False
-    signed_in(client, kit, ADA)
+    signed_in(client, kit, EDITOR)
     assert client.get("/").json() is answer
 
 
@@ -218,7 +198,7 @@ def test_is_authenticated_gives_true_or_false(
         return answered
 
     assert client.get("/").json() is False
-    signed_in(client, kit, ADA)
+    signed_in(client, kit, EDITOR)
     assert client.get("/").json() is True
 
 
@@ -254,7 +234,7 @@ def test_what_requires_gives_the_session_or_403_and_401_for_nobody(
         return session.user_id
 
     assert client.get("/").status_code == 401
-    signed_in(client, kit, ADA)
+    signed_in(client, kit, EDITOR)
     clock.advance(30)
     response = client.get("/")
 
@@ -288,7 +268,7 @@ def test_freshness_counts_from_the_sign_in_and_not_from_the_last_use(
     @app.get("/transfer", dependencies=[Depends(require_fresh(timedelta(days=2)))])
     async def transfer() -> None: ...
 
-    signed_in(client, kit, ADA)
+    signed_in(client, kit, EDITOR)
     clock.advance(1.5 * 86_400)
     client.get("/")
     clock.advance(0.5 * 86_400)
@@ -308,7 +288,7 @@ def test_any_pydantic_model_is_a_session_with_access_hooks() -> None:
     @app.get("/", dependencies=[Depends(require_role("cook"))])
     async def read() -> None: ...
 
-    client = TestClient(app, base_url="https://testserver")
+    client = client_of(app)
 
     assert signed_in(client, kit, Visitor(job="cook")).get("/").status_code == 200
     assert signed_in(client, kit, Visitor(job="waiter")).get("/").status_code == 403
@@ -326,7 +306,7 @@ def test_dependencies_serve_web_sockets(app: FastAPI, client: TestClient, kit: S
 
     with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("wss://testserver/ws"):
         pass
-    signed_in(client, kit, ADA)
+    signed_in(client, kit, EDITOR)
     with client.websocket_connect("wss://testserver/ws") as connection:
         greeting = connection.receive_text()
 
@@ -347,7 +327,7 @@ def test_a_handshake_that_can_not_be_answered_is_closed(app: FastAPI, client: Te
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
             await self.app({**scope, "extensions": {}}, receive, send)
 
-    client = TestClient(WithoutExtension(app), base_url="https://testserver")
+    client = client_of(WithoutExtension(app))
     with pytest.raises(WebSocketDisconnect), client.websocket_connect("wss://testserver/ws"):
         pass
 
@@ -423,22 +403,22 @@ def test_the_same_dependency_twice_runs_once_a_request(app: FastAPI, ada: TestCl
     assert len(asked) == 1
 
 
-def test_many_dependencies_load_the_session_once(app: FastAPI, ada: TestClient, store: CountingStore) -> None:
+def test_many_dependencies_load_the_session_once(app: FastAPI, ada: TestClient, store: RecordingStore) -> None:
     @app.get("/", dependencies=[Depends(require_role("editor")), Depends(has_permission("read")), Depends(get_session)])
     async def read(session: Annotated[Session, Depends(require_session)]) -> None: ...
 
     ada.get("/")
 
-    assert store.reads == 1
+    assert store.calls == ["get"]
 
 
-def test_a_request_that_does_not_ask_reads_nothing(app: FastAPI, ada: TestClient, store: CountingStore) -> None:
+def test_a_request_that_does_not_ask_reads_nothing(app: FastAPI, ada: TestClient, store: RecordingStore) -> None:
     @app.get("/")
     async def read() -> None: ...
 
     response = ada.get("/")
 
-    assert store.reads == 0
+    assert store.calls == []
     assert not {"vary", "cache-control", "set-cookie"} & set(response.headers)
 
 
@@ -449,7 +429,7 @@ def test_overrides_apply_to_every_use_of_an_equal_dependency(app: FastAPI, clien
     @app.get("/other", dependencies=[Depends(require_role("auditor"))])
     async def other() -> None: ...
 
-    app.dependency_overrides[require_role("admin")] = lambda: ADA
+    app.dependency_overrides[require_role("admin")] = lambda: EDITOR
 
     assert (client.get("/").status_code, client.get("/other").status_code) == (200, 401)
 
@@ -461,7 +441,7 @@ def test_a_kits_own_dependencies_are_overridden_by_their_names(
     async def read(session: Annotated[AppSession, Depends(kit.require_session)]) -> str:
         return session.user_id
 
-    app.dependency_overrides[kit.require_session] = lambda: ADA
+    app.dependency_overrides[kit.require_session] = lambda: EDITOR
 
     assert client.get("/").json() == "ada"
 
@@ -510,7 +490,7 @@ def test_the_sign_in_of_this_request_is_seen_by_later_reads(app: FastAPI, client
     @app.post("/")
     async def sign_in(request: Request) -> list[Any]:
         before = await get_session(request)
-        set_session(request, ADA)
+        set_session(request, EDITOR)
         fresh = await require_fresh(1)(request)
         return [before, (await require_session(request)).user_id, fresh.user_id]
 
@@ -581,7 +561,7 @@ def test_in_an_application_inside_another_kit_s_inside_its_own_the_names_mean_it
     async def who(session: Annotated[Session, Depends(require_session)]) -> str:
         return session.user_id
 
-    client = TestClient(outer, base_url="https://testserver")
+    client = client_of(outer)
     signed_in(client, ours, Session(user_id="ann"))
     signed_in(client, theirs, Session(user_id="bob", role="admin"))
 

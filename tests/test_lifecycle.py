@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from fastapi_sessionkit import CookieBackend, MemoryStore, SessionKit
-from tests.stack.application import SECRET
+from fastapi_sessionkit import CookieBackend, SessionKit
 from tests.stack.lifespan import running
+from tests.support import SECRET, RecordingStore
 
 pytestmark = pytest.mark.anyio
 
@@ -19,19 +19,14 @@ OFTEN = 0.001
 SOON = 30.0
 
 
-class Recording(MemoryStore):
-    """Says what is called, and fails or waits where it is told to."""
+class PurgedStore(RecordingStore):
+    """Says when it is purged and closed, and fails or waits where it is told to."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[str] = []
         self.purges_at_once = self.most_purges_at_once = 0
         self.purging: Callable[[], Any] = lambda: asyncio.sleep(0)
         self.purged = asyncio.Event()
-
-    async def get(self, key: str) -> Any:
-        self.calls.append("get")
-        return await super().get(key)
 
     async def purge(self) -> int:
         self.calls.append("purge")
@@ -50,8 +45,8 @@ class Recording(MemoryStore):
 
 
 @pytest.fixture
-def store() -> Recording:
-    return Recording()
+def store() -> PurgedStore:
+    return PurgedStore()
 
 
 def app_of(backend: Any, *, lifespan: Any = None, purge_every: float | None = None) -> FastAPI:
@@ -67,19 +62,19 @@ def purge_tasks() -> list[asyncio.Task[Any]]:
 # Open and close
 
 
-async def test_nothing_is_asked_of_the_store_before_a_request_asks(store: Recording) -> None:
+async def test_nothing_is_asked_of_the_store_before_a_request_asks(store: PurgedStore) -> None:
     async with running(app_of(store)):
         assert store.calls == []
 
 
-async def test_the_store_is_closed_with_the_application(store: Recording) -> None:
+async def test_the_store_is_closed_with_the_application(store: PurgedStore) -> None:
     async with running(app_of(store)):
         pass
 
     assert store.calls == ["aclose"]
 
 
-async def test_the_store_is_closed_after_the_users_own_lifespan_has_ended(store: Recording) -> None:
+async def test_the_store_is_closed_after_the_users_own_lifespan_has_ended(store: PurgedStore) -> None:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, str]]:
         store.calls.append("their start")
@@ -93,7 +88,7 @@ async def test_the_store_is_closed_after_the_users_own_lifespan_has_ended(store:
     assert store.calls == ["their start", "get", "their end", "aclose"]
 
 
-async def test_the_store_is_closed_when_the_users_own_lifespan_fails_at_the_end(store: Recording) -> None:
+async def test_the_store_is_closed_when_the_users_own_lifespan_fails_at_the_end(store: PurgedStore) -> None:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
@@ -107,7 +102,7 @@ async def test_the_store_is_closed_when_the_users_own_lifespan_fails_at_the_end(
     assert purge_tasks() == []
 
 
-async def test_the_users_own_lifespan_that_fails_at_the_start_leaves_no_task(store: Recording) -> None:
+async def test_the_users_own_lifespan_that_fails_at_the_start_leaves_no_task(store: PurgedStore) -> None:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         raise RuntimeError("their bug")
@@ -121,7 +116,7 @@ async def test_the_users_own_lifespan_that_fails_at_the_start_leaves_no_task(sto
 
 
 async def test_a_store_that_cannot_be_closed_does_not_hold_the_shutdown_up(caplog: pytest.LogCaptureFixture) -> None:
-    class Stuck(Recording):
+    class Stuck(PurgedStore):
         async def aclose(self) -> None:
             raise RuntimeError("password hunter2 was not accepted")
 
@@ -132,7 +127,7 @@ async def test_a_store_that_cannot_be_closed_does_not_hold_the_shutdown_up(caplo
     assert "hunter2" not in caplog.text
 
 
-async def test_an_application_may_be_started_again(store: Recording) -> None:
+async def test_an_application_may_be_started_again(store: PurgedStore) -> None:
     app = app_of(store, purge_every=OFTEN)
     for _ in range(2):
         store.calls.clear()
@@ -145,7 +140,7 @@ async def test_an_application_may_be_started_again(store: Recording) -> None:
 
 
 async def test_two_kits_on_one_application_both_close() -> None:
-    one, two = Recording(), Recording()
+    one, two = PurgedStore(), PurgedStore()
     app = app_of(one)
     SessionKit(secret_key=SECRET, backend=two, name="staff", cookie=_named("staff"), purge_every=None).install(app)
     async with running(app):
@@ -163,7 +158,7 @@ def _named(name: str) -> Any:
 # The purge
 
 
-async def test_a_started_application_purges_again_and_again_in_one_task(store: Recording) -> None:
+async def test_a_started_application_purges_again_and_again_in_one_task(store: PurgedStore) -> None:
     async with running(app_of(store, purge_every=OFTEN)):
         tasks = len(purge_tasks())
         await asyncio.wait_for(store.purged.wait(), SOON)
@@ -174,7 +169,7 @@ async def test_a_started_application_purges_again_and_again_in_one_task(store: R
 
 
 async def test_the_first_purge_comes_after_the_interval_give_or_take_a_fifth(
-    store: Recording, monkeypatch: pytest.MonkeyPatch
+    store: PurgedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
     real = asyncio.sleep
@@ -195,7 +190,7 @@ async def test_the_first_purge_comes_after_the_interval_give_or_take_a_fifth(
     assert len(set(slept)) > 1
 
 
-async def test_switched_off_there_is_no_purge_and_no_task(store: Recording) -> None:
+async def test_switched_off_there_is_no_purge_and_no_task(store: PurgedStore) -> None:
     async with running(app_of(store, purge_every=None)):
         await asyncio.sleep(0)
 
@@ -209,7 +204,7 @@ async def test_a_stateless_backend_has_nothing_to_purge() -> None:
 
 @pytest.mark.parametrize("error", [OSError("no route to ada's host"), RuntimeError("ada")])
 async def test_a_purge_that_fails_is_tried_again_and_takes_nothing_down(
-    store: Recording, error: Exception, caplog: pytest.LogCaptureFixture
+    store: PurgedStore, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail() -> None:
         raise error
@@ -223,7 +218,7 @@ async def test_a_purge_that_fails_is_tried_again_and_takes_nothing_down(
     assert "ada" not in "".join(message for message in caplog.messages if "purge" in message)
 
 
-async def test_a_purge_under_way_does_not_hold_the_shutdown_up(store: Recording) -> None:
+async def test_a_purge_under_way_does_not_hold_the_shutdown_up(store: PurgedStore) -> None:
     started = asyncio.Event()
 
     async def hang() -> None:
@@ -238,7 +233,7 @@ async def test_a_purge_under_way_does_not_hold_the_shutdown_up(store: Recording)
     assert purge_tasks() == []
 
 
-async def test_a_purge_says_at_debug_how_many_it_dropped(store: Recording, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_purge_says_at_debug_how_many_it_dropped(store: PurgedStore, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "fastapi_sessionkit")
     async with running(app_of(store, purge_every=OFTEN)):
         await asyncio.wait_for(store.purged.wait(), SOON)

@@ -23,8 +23,8 @@ from fastapi_sessionkit import (
     set_session,
 )
 from fastapi_sessionkit.testing import session_of, signed_in
+from tests.support import SECRET
 
-SECRET = "a-secret-for-tests-that-is-long-enough"
 SITE = "https://app.example"
 ADA = Session(user_id="ada")
 UNSAFE = ["POST", "PUT", "PATCH", "DELETE", "PROPFIND"]

@@ -24,13 +24,12 @@ from fastapi_sessionkit import (
     signed_in,
 )
 from fastapi_sessionkit.requirements import Subject
+from tests.support import EDITOR
 
 pytestmark = pytest.mark.anyio
 
-ADA = Session(user_id="ada", role="editor", roles=("author",), permissions=("read", "write"))
 
-
-async def fulfils(requirement: Requirement, session: Any = ADA, **subject: Any) -> bool:
+async def fulfils(requirement: Requirement, session: Any = EDITOR, **subject: Any) -> bool:
     return await requirement.refusal(Subject(session, **subject)) is None
 
 
@@ -247,11 +246,11 @@ async def test_requirements_name_themselves(requirement: Requirement, name: str)
     [
         (role("admin"), None, "nobody is signed in"),
         (signed_in, None, "nobody is signed in"),
-        (role("admin"), ADA, "role:admin is missing"),
-        (permission("read", "delete"), ADA, "permission:delete is missing"),
-        (role("admin") | permission("delete"), ADA, "role:admin is missing and permission:delete is missing"),
+        (role("admin"), EDITOR, "role:admin is missing"),
+        (permission("read", "delete"), EDITOR, "permission:delete is missing"),
+        (role("admin") | permission("delete"), EDITOR, "role:admin is missing and permission:delete is missing"),
         (role("admin") | permission("delete"), None, "nobody is signed in"),
-        (custom(lambda _: False, name="premium"), ADA, "custom:premium said no"),
+        (custom(lambda _: False, name="premium"), EDITOR, "custom:premium said no"),
     ],
 )
 async def test_a_refusal_gives_its_reason(requirement: Requirement, session: Session | None, reason: str) -> None:

@@ -10,8 +10,8 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from fastapi_sessionkit import ConfigurationError, CookieBackend, MemoryStore, RouterGuard, Rule, SessionKit
-from tests.conftest import Clock
-from tests.stack.application import GRACE, SECRET, Browser, StackSession, World
+from tests.stack.application import GRACE, Browser, StackSession, World
+from tests.support import SECRET, Clock
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import Depends, FastAPI, Request
-from fastapi.testclient import TestClient
 from pydantic import ConfigDict, ValidationError
 
 from fastapi_sessionkit import (
@@ -24,8 +23,8 @@ from fastapi_sessionkit import (
     regenerate_session,
     testing,
 )
-from tests.conftest import Clock
-from tests.stack.application import ABSOLUTE, GRACE, IDLE, SECRET, Browser, World
+from tests.stack.application import ABSOLUTE, GRACE, IDLE, Browser, World
+from tests.support import SECRET, Clock, client_of
 
 pytestmark = pytest.mark.anyio
 
@@ -143,11 +142,11 @@ def application_that_lists(kit: SessionKit[Any]) -> FastAPI:
 
 async def test_list_marks_the_session_of_the_request(clock: Clock) -> None:
     app = application_that_lists(SessionKit(secret_key=SECRET, backend=MemoryStore(), clock=clock))
-    clients = [TestClient(app, base_url="https://testserver") for _ in range(3)]
+    clients = [client_of(app) for _ in range(3)]
     for client in clients:
         clock.advance(1)
         client.post("/login/ada")
-    stranger = TestClient(app, base_url="https://testserver")
+    stranger = client_of(app)
 
     assert clients[1].get("/devices").json() == [False, True, False]
     assert stranger.get("/devices").json() == [False, False, False]
@@ -251,7 +250,7 @@ async def test_revoke_user_keeps_nothing_for_a_request_of_nobody_or_somebody_els
     clock: Clock, user: str | None
 ) -> None:
     app = application_that_lists(SessionKit(secret_key=SECRET, backend=MemoryStore(), clock=clock))
-    ada, asking = TestClient(app, base_url="https://testserver"), TestClient(app, base_url="https://testserver")
+    ada, asking = client_of(app), client_of(app)
     ada.post("/login/ada")
     if user is not None:
         asking.post(f"/login/{user}")
@@ -284,7 +283,7 @@ async def test_roles_that_an_administrator_takes_away_are_gone_at_the_next_reque
     async def admin():
         return "welcome"
 
-    client = TestClient(app, base_url="https://testserver")
+    client = client_of(app)
     client.post("/login")
     before = client.get("/admin").status_code
     await kit.sessions.update_user("ada", role=None)
@@ -434,8 +433,8 @@ async def test_update_user_leaves_a_session_alone_that_has_become_another_users_
                 assert await self.replace(key, taken, version=record.version)
             return found
 
-    kit = SessionKit(Session, secret_key="x" * 32, backend=Slow(), clock=clock)
-    testing.signed_in(TestClient(FastAPI(), base_url="https://testserver"), kit, Session(user_id="support"))
+    kit = SessionKit(Session, secret_key=SECRET, backend=Slow(), clock=clock)
+    testing.signed_in(client_of(FastAPI()), kit, Session(user_id="support"))
 
     assert await kit.sessions.update_user("support", role="admin") == 0
     [session] = await kit.sessions.list("mallory")
@@ -444,14 +443,14 @@ async def test_update_user_leaves_a_session_alone_that_has_become_another_users_
 
 @pytest.mark.parametrize("user_id", ["a\x00b", "\ud800"])
 async def test_a_user_id_that_no_store_can_hold_has_no_sessions(user_id: str, clock: Clock) -> None:
-    kit = SessionKit(Session, secret_key="x" * 32, backend=MemoryStore(), clock=clock)
+    kit = SessionKit(Session, secret_key=SECRET, backend=MemoryStore(), clock=clock)
 
     assert await kit.sessions.list(user_id) == []
     assert await kit.sessions.revoke_user(user_id) == 0
 
 
 async def test_a_user_id_that_is_no_text_is_an_error_and_revokes_nothing_in_silence(clock: Clock) -> None:
-    kit = SessionKit(Session, secret_key="x" * 32, backend=MemoryStore(), clock=clock)
+    kit = SessionKit(Session, secret_key=SECRET, backend=MemoryStore(), clock=clock)
 
     with pytest.raises(TypeError, match="as text"):
         await kit.sessions.revoke_user(7)  # type: ignore[arg-type]
@@ -462,7 +461,7 @@ async def test_a_rotation_that_the_store_fails_leaves_no_session_that_nobody_has
         async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
             raise OSError("gone")
 
-    kit = SessionKit(Session, secret_key="x" * 32, backend=Failing(), clock=clock)
+    kit = SessionKit(Session, secret_key=SECRET, backend=Failing(), clock=clock)
     app = FastAPI()
     kit.install(app)
 
@@ -470,7 +469,7 @@ async def test_a_rotation_that_the_store_fails_leaves_no_session_that_nobody_has
     async def rotate(request: Request) -> None:
         regenerate_session(request)
 
-    client = testing.signed_in(TestClient(app, base_url="https://testserver"), kit, Session(user_id="ada"))
+    client = testing.signed_in(client_of(app), kit, Session(user_id="ada"))
 
     assert client.post("/rotate").status_code == 503
     assert len(await kit.sessions.list("ada")) == 1

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.backends.support import Recording
+from tests.support import RecordingStore
 
 
 @pytest.fixture
-def store() -> Recording:
-    return Recording()
+def store() -> RecordingStore:
+    return RecordingStore()

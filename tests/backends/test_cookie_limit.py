@@ -6,8 +6,8 @@ from fastapi.testclient import TestClient
 
 from fastapi_sessionkit import CookieBackend, CookieSettings, SessionKit, SessionTooLarge, set_session, update_session
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.backends.support import ADA, COOKIE, DAY, AppSession, Recording, browser, every_cookie_backend, make
-from tests.conftest import Clock
+from tests.backends.support import DAY, browser, every_cookie_backend, make
+from tests.support import ADA, COOKIE, AppSession, Clock, RecordingStore
 
 
 def limits(kit: SessionKit[AppSession]) -> tuple[int, TestClient]:
@@ -102,7 +102,7 @@ def test_a_longer_cookie_name_leaves_less_room(clock: Clock) -> None:
     assert 70 <= room[0] - room[1] <= 80  # 100 bytes of base64
 
 
-def test_a_stored_session_has_no_such_limit(store: Recording, clock: Clock) -> None:
+def test_a_stored_session_has_no_such_limit(store: RecordingStore, clock: Clock) -> None:
     large = AppSession(user_id="ada", note="n" * 100_000)
     kit = make(store, clock)
     client = browser(kit, large)

@@ -16,21 +16,8 @@ from fastapi_sessionkit import (
 )
 from fastapi_sessionkit.backends import BackendContext
 from fastapi_sessionkit.testing import session_of
-from tests.backends.support import (
-    ADA,
-    COOKIE,
-    SECRET,
-    AppSession,
-    Make,
-    Recording,
-    browser,
-    every_backend,
-    every_cookie_backend,
-    holding,
-    make,
-    opened,
-)
-from tests.conftest import Clock
+from tests.backends.support import Make, browser, browser_with, every_backend, every_cookie_backend, make, opened
+from tests.support import ADA, COOKIE, SECRET, AppSession, Clock, RecordingStore
 
 
 def spoiled(token: str) -> Iterator[str]:
@@ -51,7 +38,7 @@ def spoiled(token: str) -> Iterator[str]:
 
 @every_backend
 def test_a_token_that_was_tampered_with_opens_nothing_or_what_it_opened_before(
-    backend: Make, store: Recording, clock: Clock
+    backend: Make, store: RecordingStore, clock: Clock
 ) -> None:
     """The last characters of base64 hold unused bits, so a few spellings are the same token."""
     kit = make(backend(store), clock)
@@ -81,7 +68,7 @@ def test_content_with_somebody_elses_signature_opens_nothing(clock: Clock) -> No
     ids=lambda token: f"{token[:8]}-{len(token)}",
 )
 def test_nonsense_in_the_cookie_is_nobody_and_no_error(
-    backend: Make, store: Recording, clock: Clock, token: str
+    backend: Make, store: RecordingStore, clock: Clock, token: str
 ) -> None:
     client = browser(make(backend(store), clock), None)
 
@@ -106,14 +93,14 @@ def test_encryption_never_gives_the_same_token_twice(clock: Clock) -> None:
 
 
 def test_a_session_id_invented_by_the_client_never_reaches_the_store_and_is_not_adopted(
-    store: Recording, clock: Clock
+    store: RecordingStore, clock: Clock
 ) -> None:
     kit = make(store, clock)
     invented = "A" * 43
     by_another_key = Signer("x" * 32, salt="fastapi_sessionkit", digest_method=hashlib.sha256).sign(invented).decode()
 
     for token in (invented, f"{invented}.", by_another_key):
-        client = holding(kit, token)
+        client = browser_with(kit, token)
         assert client.get("/").json() is None
         assert store.calls == []
         client.post("/in")
@@ -121,11 +108,11 @@ def test_a_session_id_invented_by_the_client_never_reaches_the_store_and_is_not_
         store.calls.clear()
 
 
-def test_a_session_planted_before_the_sign_in_is_not_the_session_after_it(store: Recording, clock: Clock) -> None:
+def test_a_session_planted_before_the_sign_in_is_not_the_session_after_it(store: RecordingStore, clock: Clock) -> None:
     """Session fixation: the attacker's own valid cookie in the victim's browser."""
     kit = make(store, clock)
     planted = browser(kit, AppSession(user_id="mallory")).cookies[COOKIE]
-    victim = holding(kit, planted)
+    victim = browser_with(kit, planted)
 
     victim.post("/in")
 
@@ -133,21 +120,21 @@ def test_a_session_planted_before_the_sign_in_is_not_the_session_after_it(store:
     assert opened(kit, planted) is None
 
 
-def test_stores_see_the_hash_of_an_id_and_never_the_id(store: Recording, clock: Clock) -> None:
+def test_stores_see_the_hash_of_an_id_and_never_the_id(store: RecordingStore, clock: Clock) -> None:
     client = browser(make(store, clock))
     ids = [client.cookies[COOKIE].split(".")[0]]
     for path in ("/rotate", "/promote", "/set/note"):
         client.post(path)
         ids.append(client.cookies[COOKIE].split(".")[0])
     client.post("/out")
-    keys = {arguments[0] for _, arguments in store.calls}
+    keys = {arguments[0] for arguments in store.arguments}
 
     assert {hashlib.sha256(each.encode()).hexdigest() for each in ids} <= keys
     assert all(len(key) == 64 and set(key) <= set("0123456789abcdef") for key in keys)
-    assert not any(each in repr(store.calls) for each in ids)
+    assert not any(each in repr(store.arguments) for each in ids)
 
 
-def test_ids_have_256_random_bits(store: Recording, clock: Clock) -> None:
+def test_ids_have_256_random_bits(store: RecordingStore, clock: Clock) -> None:
     kit = make(store, clock)
     ids = {browser(kit).cookies[COOKIE].split(".")[0] for _ in range(20)}
 
@@ -155,7 +142,9 @@ def test_ids_have_256_random_bits(store: Recording, clock: Clock) -> None:
     assert {len(base64.urlsafe_b64decode(each + "=")) for each in ids} == {32}
 
 
-def test_an_id_source_that_repeats_itself_signs_nobody_into_somebodys_session(store: Recording, clock: Clock) -> None:
+def test_an_id_source_that_repeats_itself_signs_nobody_into_somebodys_session(
+    store: RecordingStore, clock: Clock
+) -> None:
     kit = make(store, clock, new_id=lambda: "A" * 43)
     token = browser(kit).cookies[COOKIE]
 
@@ -210,7 +199,7 @@ def test_after_a_key_rotation_stored_sessions_live_on_and_new_ids_are_signed_wit
     old = make(store, clock)
     both = make(StoreBackend(store), clock, secret_key=[new_key, SECRET])
     new = make(StoreBackend(store), clock, secret_key=new_key)
-    client = holding(both, browser(old).cookies[COOKIE])
+    client = browser_with(both, browser(old).cookies[COOKIE])
 
     assert session_of(client, both) == ADA
     assert session_of(client, new) is None

@@ -6,23 +6,14 @@ import pytest
 
 from fastapi_sessionkit import CookieBackend
 from fastapi_sessionkit.testing import session_of
-from tests.backends.support import (
-    ADA,
-    COOKIE,
-    DAY,
-    Make,
-    Recording,
-    browser,
-    every_backend,
-    every_cookie_backend,
-    make,
-    opened,
-)
-from tests.conftest import Clock
+from tests.backends.support import DAY, Make, browser, every_backend, every_cookie_backend, make, opened
+from tests.support import ADA, COOKIE, Clock, RecordingStore
 
 
 @every_backend
-def test_a_session_that_is_not_used_ends_with_its_idle_lifetime(backend: Make, store: Recording, clock: Clock) -> None:
+def test_a_session_that_is_not_used_ends_with_its_idle_lifetime(
+    backend: Make, store: RecordingStore, clock: Clock
+) -> None:
     kit = make(backend(store), clock, idle_timeout=timedelta(hours=1))
     client = browser(kit)
 
@@ -33,7 +24,7 @@ def test_a_session_that_is_not_used_ends_with_its_idle_lifetime(backend: Make, s
 
 
 @every_backend
-def test_a_session_that_is_used_lives_on(backend: Make, store: Recording, clock: Clock) -> None:
+def test_a_session_that_is_used_lives_on(backend: Make, store: RecordingStore, clock: Clock) -> None:
     client = browser(make(backend(store), clock, idle_timeout=3_600))
 
     for _ in range(10):
@@ -45,7 +36,7 @@ def test_a_session_that_is_used_lives_on(backend: Make, store: Recording, clock:
 
 @every_backend
 def test_however_much_it_is_used_a_session_ends_with_its_absolute_lifetime(
-    backend: Make, store: Recording, clock: Clock
+    backend: Make, store: RecordingStore, clock: Clock
 ) -> None:
     client = browser(make(backend(store), clock, idle_timeout=3_600, absolute_timeout=10_000))
 
@@ -60,7 +51,7 @@ def test_however_much_it_is_used_a_session_ends_with_its_absolute_lifetime(
 
 @every_backend
 def test_a_shorter_absolute_lifetime_holds_for_sessions_that_are_there_already(
-    backend: Make, store: Recording, clock: Clock
+    backend: Make, store: RecordingStore, clock: Clock
 ) -> None:
     token = browser(make(backend(store), clock)).cookies[COOKIE]
     stricter = make(backend(store), clock, absolute_timeout=3_600)
@@ -71,7 +62,7 @@ def test_a_shorter_absolute_lifetime_holds_for_sessions_that_are_there_already(
 
 
 @every_backend
-def test_the_cookie_lasts_as_long_as_the_session_can(backend: Make, store: Recording, clock: Clock) -> None:
+def test_the_cookie_lasts_as_long_as_the_session_can(backend: Make, store: RecordingStore, clock: Clock) -> None:
     client = browser(make(backend(store), clock), None)
 
     assert f"Max-Age={30 * DAY};" in client.post("/in").headers["set-cookie"]
@@ -79,7 +70,7 @@ def test_the_cookie_lasts_as_long_as_the_session_can(backend: Make, store: Recor
     assert f"Max-Age={29 * DAY};" in client.post("/rotate").headers["set-cookie"]
 
 
-def test_an_unchanged_request_reads_once_and_writes_nothing(store: Recording, clock: Clock) -> None:
+def test_an_unchanged_request_reads_once_and_writes_nothing(store: RecordingStore, clock: Clock) -> None:
     client = browser(make(store, clock))
     store.calls.clear()
 
@@ -87,27 +78,27 @@ def test_an_unchanged_request_reads_once_and_writes_nothing(store: Recording, cl
         assert "set-cookie" not in client.get("/").headers
         clock.advance(60)
 
-    assert store.names == ["get", "get", "get"]
+    assert store.calls == ["get", "get", "get"]
 
 
 def test_the_idle_clock_is_touched_once_it_is_older_than_a_tenth_of_the_idle_lifetime(
-    store: Recording, clock: Clock
+    store: RecordingStore, clock: Clock
 ) -> None:
     client = browser(make(store, clock, idle_timeout=1_000))
     store.calls.clear()
 
     clock.advance(99)
     client.get("/")
-    assert store.names == ["get"]
+    assert store.calls == ["get"]
     clock.advance(2)
     response = client.get("/")
-    assert store.names == ["get", "get", "touch"]
+    assert store.calls == ["get", "get", "touch"]
     assert "set-cookie" not in response.headers
     client.get("/")
-    assert store.names == ["get", "get", "touch", "get"]
+    assert store.calls == ["get", "get", "touch", "get"]
 
 
-def test_a_request_that_does_not_ask_touches_nothing(store: Recording, clock: Clock) -> None:
+def test_a_request_that_does_not_ask_touches_nothing(store: RecordingStore, clock: Clock) -> None:
     kit = make(store, clock)
     client = browser(kit)
     clock.advance(DAY)

@@ -11,15 +11,15 @@ import pytest
 from fastapi_sessionkit import (
     SessionKit,
 )
-from tests.backends.support import COOKIE, DAY, AppSession, Recording, application, make, opened
-from tests.conftest import Clock
+from tests.backends.support import DAY, changing_application, make, opened
+from tests.support import COOKIE, SITE, AppSession, Clock, RecordingStore
 
 
 @pytest.mark.anyio
 async def test_a_hundred_requests_that_change_different_fields_at_once_all_win(clock: Clock) -> None:
-    kit = make(Recording(turns=lambda: 1), clock)
-    app = application(kit)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://testserver") as client:
+    kit = make(RecordingStore(turns=lambda: 1), clock)
+    app = changing_application(kit)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as client:
         await client.post("/in")
         responses = await asyncio.gather(*(client.post(f"/set/field{number}") for number in range(100)))
         session = (await client.get("/")).json()
@@ -30,10 +30,10 @@ async def test_a_hundred_requests_that_change_different_fields_at_once_all_win(c
 
 @pytest.mark.anyio
 async def test_of_a_hundred_rotations_at_once_one_wins_and_nobody_is_signed_out(clock: Clock) -> None:
-    store = Recording(turns=lambda: 1)
+    store = RecordingStore(turns=lambda: 1)
     kit = make(store, clock)
-    app = application(kit)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://testserver") as client:
+    app = changing_application(kit)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as client:
         await client.post("/in")
         responses = await asyncio.gather(*(client.post("/rotate") for _ in range(100)))
         cookies = [response.headers["set-cookie"] for response in responses if "set-cookie" in response.headers]
@@ -47,10 +47,10 @@ async def test_of_a_hundred_rotations_at_once_one_wins_and_nobody_is_signed_out(
 
 @pytest.mark.anyio
 async def test_changes_and_rotations_at_once_all_win(clock: Clock) -> None:
-    kit = make(Recording(turns=lambda: 1), clock)
-    app = application(kit)
+    kit = make(RecordingStore(turns=lambda: 1), clock)
+    app = changing_application(kit)
     paths = [*(f"/set/field{number}" for number in range(30)), *["/rotate", "/promote"] * 10]
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://testserver") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as client:
         await client.post("/in")
         responses = await asyncio.gather(*map(client.post, paths))
         session = (await client.get("/")).json()
@@ -69,17 +69,15 @@ async def test_after_signing_out_no_token_opens_the_session_whatever_raced_with_
     clock: Clock, racers: list[str], seed: int
 ) -> None:
     """Every call to the store takes a random time, so the requests meet in ever different ways."""
-    store = Recording(turns=turns(seed))
+    store = RecordingStore(turns=turns(seed))
     kit = make(store, clock)
-    app = application(kit)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://testserver") as client:
+    app = changing_application(kit)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as client:
         tokens = [(await client.post("/in")).cookies[COOKIE]]
         cookies = dict(client.cookies)
 
         async def send(path: str) -> httpx.Response:
-            async with httpx.AsyncClient(
-                transport=httpx.ASGITransport(app), base_url="https://testserver", cookies=cookies
-            ) as racer:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE, cookies=cookies) as racer:
                 return await racer.post(path)
 
         signed_out, *responses = await asyncio.gather(*map(send, ["/out", *racers]))
@@ -100,16 +98,18 @@ def turns(seed: int) -> Callable[[], int]:
 async def test_a_touch_that_races_with_signing_out_brings_nothing_back(clock: Clock) -> None:
     raced = 0
     for seed in range(20):
-        store = Recording(turns=turns(seed))
+        store = RecordingStore(turns=turns(seed))
         assert await after_a_race_with_a_touch(store, make(store, clock), clock) is None
-        raced += "touch" in store.names
+        raced += "touch" in store.calls
 
     assert raced > 5
 
 
-async def after_a_race_with_a_touch(store: Recording, kit: SessionKit[AppSession], clock: Clock) -> AppSession | None:
-    app = application(kit)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://testserver") as client:
+async def after_a_race_with_a_touch(
+    store: RecordingStore, kit: SessionKit[AppSession], clock: Clock
+) -> AppSession | None:
+    app = changing_application(kit)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as client:
         await client.post("/in")
         token = client.cookies[COOKIE]
         clock.advance(DAY)
@@ -122,10 +122,10 @@ async def after_a_race_with_a_touch(store: Recording, kit: SessionKit[AppSession
 @pytest.mark.anyio
 @pytest.mark.parametrize("seed", range(10))
 async def test_of_two_sign_ins_at_once_each_has_a_session_of_its_own(clock: Clock, seed: int) -> None:
-    store = Recording(turns=turns(seed))
+    store = RecordingStore(turns=turns(seed))
     kit = make(store, clock)
-    app = application(kit)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://testserver") as client:
+    app = changing_application(kit)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as client:
         old = (await client.post("/in")).cookies[COOKIE]
         responses = await asyncio.gather(client.post("/in"), client.post("/in/as-grace"))
     store.turns = lambda: 0
@@ -138,10 +138,10 @@ async def test_of_two_sign_ins_at_once_each_has_a_session_of_its_own(clock: Cloc
 @pytest.mark.anyio
 async def test_a_cancelled_request_has_saved_all_or_nothing(clock: Clock) -> None:
     """The client went away while the commit was waiting: what it has begun, it finishes."""
-    store = Recording()
+    store = RecordingStore()
     kit = make(store, clock)
-    app = application(kit)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://testserver") as client:
+    app = changing_application(kit)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as client:
         for patience in range(1, 40):
             old = (await client.post("/in")).cookies[COOKIE]
             store.turns = lambda: 2
@@ -162,10 +162,10 @@ async def test_a_request_that_is_cancelled_in_asyncio_s_own_way_has_saved_all_or
     clock: Clock, path: str
 ) -> None:
     """``asyncio.timeout``, ``wait_for`` and a server that shuts down know nothing of anyio's shield."""
-    store = Recording()
+    store = RecordingStore()
     kit = make(store, clock)
-    app = application(kit)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://testserver") as client:
+    app = changing_application(kit)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as client:
         for patience in range(1, 40):
             await client.post("/in")
             store.turns = lambda: 2

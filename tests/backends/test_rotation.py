@@ -4,17 +4,16 @@ from typing import Annotated
 
 import pytest
 from fastapi import Depends, Request
-from fastapi.testclient import TestClient
 
 from fastapi_sessionkit import clear_session, update_session
 from fastapi_sessionkit.testing import session_of
-from tests.backends.support import ADA, COOKIE, AppSession, Recording, application, browser, holding, make, opened
-from tests.conftest import Clock
+from tests.backends.support import browser, browser_with, changing_application, make, opened
+from tests.support import ADA, COOKIE, AppSession, Clock, RecordingStore, client_of, holding
 
 
 @pytest.mark.parametrize("path", ["/rotate", "/promote"])
 def test_after_a_rotation_the_old_id_serves_requests_under_way_for_its_grace(
-    store: Recording, clock: Clock, path: str
+    store: RecordingStore, clock: Clock, path: str
 ) -> None:
     kit = make(store, clock)
     client = browser(kit)
@@ -33,11 +32,11 @@ def test_after_a_rotation_the_old_id_serves_requests_under_way_for_its_grace(
     ("method", "path"), [("GET", "/"), ("POST", "/set/note"), ("POST", "/rotate"), ("POST", "/promote")]
 )
 def test_a_request_under_way_neither_gets_nor_loses_a_cookie(
-    store: Recording, clock: Clock, method: str, path: str
+    store: RecordingStore, clock: Clock, method: str, path: str
 ) -> None:
     kit = make(store, clock, idle_timeout=50)  # so that a touch is due within the grace
     client = browser(kit)
-    late = holding(kit, client.cookies[COOKIE])
+    late = browser_with(kit, client.cookies[COOKIE])
     client.post("/rotate")
     clock.advance(9)
 
@@ -47,10 +46,12 @@ def test_a_request_under_way_neither_gets_nor_loses_a_cookie(
     assert "set-cookie" not in response.headers
 
 
-def test_what_a_request_under_way_changes_is_changed_where_the_session_is_now(store: Recording, clock: Clock) -> None:
+def test_what_a_request_under_way_changes_is_changed_where_the_session_is_now(
+    store: RecordingStore, clock: Clock
+) -> None:
     kit = make(store, clock)
     client = browser(kit)
-    late = holding(kit, client.cookies[COOKIE])
+    late = browser_with(kit, client.cookies[COOKIE])
     client.post("/rotate")
 
     late.post("/set/note")
@@ -58,7 +59,7 @@ def test_what_a_request_under_way_changes_is_changed_where_the_session_is_now(st
     assert client.get("/").json()["note"] == "set"
 
 
-def test_the_oldest_id_of_several_rotations_within_the_grace_still_serves(store: Recording, clock: Clock) -> None:
+def test_the_oldest_id_of_several_rotations_within_the_grace_still_serves(store: RecordingStore, clock: Clock) -> None:
     kit = make(store, clock)
     client = browser(kit)
     first = client.cookies[COOKIE]
@@ -70,10 +71,10 @@ def test_the_oldest_id_of_several_rotations_within_the_grace_still_serves(store:
     assert opened(kit, first) == ADA
 
 
-def test_the_grace_does_not_grow_by_use(store: Recording, clock: Clock) -> None:
+def test_the_grace_does_not_grow_by_use(store: RecordingStore, clock: Clock) -> None:
     kit = make(store, clock)
     client = browser(kit)
-    late = holding(kit, client.cookies[COOKIE])
+    late = browser_with(kit, client.cookies[COOKIE])
     client.post("/rotate")
 
     clock.advance(9)
@@ -84,7 +85,7 @@ def test_the_grace_does_not_grow_by_use(store: Recording, clock: Clock) -> None:
     assert late.get("/").json() is None
 
 
-def test_without_grace_the_old_id_ends_at_once(store: Recording, clock: Clock) -> None:
+def test_without_grace_the_old_id_ends_at_once(store: RecordingStore, clock: Clock) -> None:
     kit = make(store, clock, rotation_grace=0)
     client = browser(kit)
     old = client.cookies[COOKIE]
@@ -97,10 +98,10 @@ def test_without_grace_the_old_id_ends_at_once(store: Recording, clock: Clock) -
 
 @pytest.mark.parametrize("grace", [0, 10])
 def test_a_slow_request_that_outlives_the_grace_still_saves_and_takes_nobodys_cookie_away(
-    store: Recording, clock: Clock, grace: float
+    store: RecordingStore, clock: Clock, grace: float
 ) -> None:
     kit = make(store, clock, rotation_grace=grace)
-    app, client = application(kit), browser(kit)
+    app, client = changing_application(kit), browser(kit)
 
     @app.post("/slow")
     async def slow(request: Request, session: Annotated[AppSession, Depends(kit.require_session)]) -> None:
@@ -109,8 +110,7 @@ def test_a_slow_request_that_outlives_the_grace_still_saves_and_takes_nobodys_co
         update_session(request, note="late")
 
     old = client.cookies[COOKIE]
-    slow_client = TestClient(app, base_url="https://testserver")
-    slow_client.cookies.set(COOKIE, old, domain="testserver.local", path="/")
+    slow_client = holding(client_of(app), old)
     answer = slow_client.post("/slow")
 
     assert answer.status_code == 200
@@ -122,10 +122,10 @@ def test_a_slow_request_that_outlives_the_grace_still_saves_and_takes_nobodys_co
 
 
 def test_signing_out_by_an_id_that_is_rotated_away_without_grace_meanwhile_ends_the_new_one(
-    store: Recording, clock: Clock
+    store: RecordingStore, clock: Clock
 ) -> None:
     kit = make(store, clock, rotation_grace=0)
-    app, client = application(kit), browser(kit)
+    app, client = changing_application(kit), browser(kit)
 
     @app.post("/slow-logout")
     async def slow_logout(request: Request) -> None:
@@ -135,8 +135,7 @@ def test_signing_out_by_an_id_that_is_rotated_away_without_grace_meanwhile_ends_
         clear_session(request)
 
     old = client.cookies[COOKIE]
-    slow_client = TestClient(app, base_url="https://testserver")
-    slow_client.cookies.set(COOKIE, old, domain="testserver.local", path="/")
+    slow_client = holding(client_of(app), old)
     slow_client.post("/slow-logout")
 
     assert session_of(client, kit) is None
@@ -144,23 +143,25 @@ def test_signing_out_by_an_id_that_is_rotated_away_without_grace_meanwhile_ends_
 
 @pytest.mark.parametrize("path", ["/out", "/in/as-grace"])
 @pytest.mark.parametrize("by", ["the old id", "the new id"])
-def test_signing_in_or_out_within_the_grace_ends_both_ids(store: Recording, clock: Clock, path: str, by: str) -> None:
+def test_signing_in_or_out_within_the_grace_ends_both_ids(
+    store: RecordingStore, clock: Clock, path: str, by: str
+) -> None:
     kit = make(store, clock)
     client = browser(kit)
     old = client.cookies[COOKIE]
     client.post("/rotate")
     new = client.cookies[COOKIE]
 
-    holding(kit, old if by == "the old id" else new).post(path)
+    browser_with(kit, old if by == "the old id" else new).post(path)
 
     assert (opened(kit, old), opened(kit, new)) == (None, None)
 
 
-def test_a_rotation_keeps_when_the_session_began_and_its_user_signed_in(store: Recording, clock: Clock) -> None:
+def test_a_rotation_keeps_when_the_session_began_and_its_user_signed_in(store: RecordingStore, clock: Clock) -> None:
     client = browser(make(store, clock))
     clock.advance(60)
     client.post("/rotate")
-    created = [arguments[1] for name, arguments in store.calls if name == "create"]
+    created = [given[1] for name, given in zip(store.calls, store.arguments, strict=True) if name == "create"]
 
     assert [record.created_at for record in created] == [clock() - 60] * 2
     assert [record.authenticated_at for record in created] == [clock() - 60] * 2

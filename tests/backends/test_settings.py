@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 from fastapi import Depends, FastAPI
-from fastapi.testclient import TestClient
 
 from fastapi_sessionkit import ConfigurationError, CookieBackend, Session, SessionKit
 from fastapi_sessionkit.testing import signed_in
-from tests.backends.support import SECRET
+from tests.support import SECRET, client_of
 
 
 @pytest.mark.parametrize("encrypt", ["no", None, 0])
@@ -39,7 +38,7 @@ def test_a_session_of_100_years_can_be_told_about() -> None:
     kit.install(app)
     app.get("/")(lambda info=Depends(kit.get_session_info): info)
 
-    info = signed_in(TestClient(app, base_url="https://testserver"), kit, Session(user_id="ada")).get("/").json()
+    info = signed_in(client_of(app), kit, Session(user_id="ada")).get("/").json()
 
     assert datetime.fromisoformat(info["expires_at"]) - datetime.fromisoformat(info["created_at"]) == longest
 

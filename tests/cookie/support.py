@@ -16,9 +16,9 @@ from fastapi_sessionkit import (
     set_session,
 )
 from fastapi_sessionkit.testing import signed_in
+from tests.support import COOKIE, SECRET, SITE
 
-SECRET = "a-secret-for-tests-that-is-long-enough"
-NAME = b"__Host-session"
+NAME = COOKIE.encode()
 
 
 class Site:
@@ -45,12 +45,12 @@ class Site:
         async def logout(request: Request) -> None:
             clear_session(request)
 
-    def client(self, base_url: str = "https://testserver") -> TestClient:
+    def client(self, base_url: str = SITE) -> TestClient:
         return TestClient(self.app, base_url=base_url)
 
     def token(self, user_id: str) -> bytes:
         client = signed_in(self.client(), self.kit, Session(user_id=user_id))
-        return client.cookies["__Host-session"].encode()
+        return client.cookies[COOKIE].encode()
 
     async def answer(self, *cookies: bytes) -> tuple[int, bytes]:
         """The status and the body for a request with these ``Cookie`` headers, byte for byte."""

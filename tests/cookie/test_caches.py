@@ -21,7 +21,7 @@ from fastapi_sessionkit import (
     update_session,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.cookie.support import SECRET
+from tests.support import SECRET, client_of
 
 
 def caching_site() -> tuple[TestClient, SessionKit[Session]]:
@@ -71,7 +71,7 @@ def caching_site() -> tuple[TestClient, SessionKit[Session]]:
     async def stream() -> Response:
         return StreamingResponse(iter(["a", "b"]))
 
-    return TestClient(app, base_url="https://testserver", follow_redirects=False), kit
+    return client_of(app), kit
 
 
 @pytest.mark.parametrize(

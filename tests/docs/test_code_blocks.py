@@ -9,8 +9,7 @@ import anyio
 import pytest
 
 from tests.docs.pages import PAGES, Block, blocks, name
-
-SECRET = "a-secret-for-the-documentation-0123456789"
+from tests.support import SECRET
 
 
 def python_blocks(page: Path) -> list[Block]:

@@ -15,10 +15,10 @@ from fastapi.testclient import TestClient
 from examples.file_store import FileStore
 from fastapi_sessionkit import Session, SessionKit, SessionRecord, set_session
 from fastapi_sessionkit.testing import SessionStoreContract
+from tests.support import SECRET, client_of
 
 REPOSITORY = Path(__file__).parents[2]
 KEY = "0a" * 32
-SECRET = "s" * 40
 
 RAISE_A_COUNTER = """
 import asyncio, sys
@@ -51,7 +51,7 @@ def record(data: bytes, version: int = 1) -> SessionRecord:
     return SessionRecord(data, "ada", version, now, now, now, now + 600)
 
 
-def application(folder: Path) -> TestClient:
+def restarted(folder: Path) -> TestClient:
     """One process' life of it."""
     kit = SessionKit(secret_key=SECRET, backend=FileStore(folder))
     app = FastAPI()
@@ -66,21 +66,21 @@ def application(folder: Path) -> TestClient:
         session = await kit.get_session(request)
         return None if session is None else session.user_id
 
-    return TestClient(app, base_url="https://testserver")
+    return client_of(app)
 
 
 def test_a_restart_signs_nobody_out(tmp_path: Path) -> None:
-    before = application(tmp_path)
+    before = restarted(tmp_path)
     before.post("/login")
 
-    after = application(tmp_path)
+    after = restarted(tmp_path)
     after.cookies = before.cookies
 
     assert after.get("/me").json() == "ada"
 
 
 def test_nobody_but_the_owner_may_read_the_files(tmp_path: Path) -> None:
-    application(tmp_path / "sessions").post("/login")
+    restarted(tmp_path / "sessions").post("/login")
 
     modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "sessions").glob("*.json")}
     assert modes == {0o600}

@@ -5,6 +5,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from examples.json_api import FRONTEND_ORIGIN, app
+from tests.support import client_of
 
 ADA = {"username": "ada", "password": "demo"}
 GRACE = {"username": "grace", "password": "demo"}
@@ -13,7 +14,7 @@ BROWSER = {"accept": "text/html,*/*", "sec-fetch-mode": "navigate"}
 
 @pytest.fixture
 def client() -> TestClient:
-    return TestClient(app, base_url="https://testserver", follow_redirects=False)
+    return client_of(app)
 
 
 def from_the_frontend(client: TestClient, method: str, path: str, **options: object) -> Response:

@@ -4,13 +4,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from examples.login_with_next import app
+from tests.support import client_of
 
 ADA = {"username": "ada", "password": "demo"}
 
 
 @pytest.fixture
 def client() -> TestClient:
-    return TestClient(app, base_url="https://testserver", headers={"accept": "text/html"}, follow_redirects=False)
+    return client_of(app, headers={"accept": "text/html"})
 
 
 def test_a_refused_browser_is_sent_to_the_login_page(client: TestClient) -> None:

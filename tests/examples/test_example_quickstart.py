@@ -6,11 +6,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from examples import quickstart
+from tests.support import client_of
 
 
 @pytest.fixture
 def client() -> TestClient:
-    return TestClient(quickstart.app, base_url="https://testserver")
+    return client_of(quickstart.app)
 
 
 def sign_in(client: TestClient, username: str) -> None:

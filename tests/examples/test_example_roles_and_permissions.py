@@ -4,11 +4,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from examples.roles_and_permissions import app
+from tests.support import client_of
 
 
 @pytest.fixture
 def client() -> TestClient:
-    return TestClient(app, base_url="https://testserver")
+    return client_of(app)
 
 
 ANYBODY, READER, WRITER, EDITOR, ADMIN = "", "reader", "writer", "editor", "admin"

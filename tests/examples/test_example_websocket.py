@@ -6,13 +6,14 @@ from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from examples.websocket import app
+from tests.support import client_of
 
 ECHO = "wss://testserver/echo"
 
 
 @pytest.fixture
 def client() -> TestClient:
-    return TestClient(app, base_url="https://testserver", follow_redirects=False)
+    return client_of(app)
 
 
 def test_the_socket_knows_who_is_talking(client: TestClient) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.testclient import TestClient
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Host, Route, Router
@@ -17,23 +16,14 @@ from fastapi_sessionkit import (
     SessionKit,
 )
 from fastapi_sessionkit.testing import signed_in
+from tests.support import client_of, new_kit
 
-SECRET = "a-secret-for-tests-that-is-long-enough"
-SITE = "https://testserver"
 ADMIN = Session(user_id="root", role="admin")
 CUSTOMER = Session(user_id="ada", role="customer")
 NAVIGATION = {"Sec-Fetch-Mode": "navigate"}
 
 
 Message = dict[str, Any]
-
-
-def new_kit(**options: Any) -> SessionKit[Session]:
-    return SessionKit(secret_key=SECRET, **options)
-
-
-def client_of(app: Any, **options: Any) -> TestClient:
-    return TestClient(app, base_url=SITE, follow_redirects=False, **options)
 
 
 def token_of(kit: SessionKit[Session], session: Session) -> bytes:

@@ -18,7 +18,8 @@ from fastapi_sessionkit import (
     get_session,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.gate.support import CUSTOMER, NAVIGATION, SECRET, client_of, new_kit
+from tests.gate.support import CUSTOMER, NAVIGATION
+from tests.support import SECRET, client_of, new_kit
 
 
 @pytest.mark.parametrize("way", ["gate", "router"])

@@ -5,7 +5,8 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from fastapi_sessionkit import RouterGuard, Rule, Session, SessionKit
 from fastapi_sessionkit.testing import signed_in
-from tests.gate.support import ADMIN, CUSTOMER, NAVIGATION, PREFLIGHT, client_of, new_kit
+from tests.gate.support import ADMIN, CUSTOMER, NAVIGATION, PREFLIGHT
+from tests.support import client_of, new_kit
 
 DECISIONS = RouterGuard(
     protect=[

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from fastapi_sessionkit import RouterGuard, Rule, Session, SessionKit
 from fastapi_sessionkit.testing import signed_in
-from tests.kit.support import SECRET
+from tests.support import SECRET, client_of
 
 
 def signed_in_browser(guard: RouterGuard) -> TestClient:
@@ -17,7 +17,7 @@ def signed_in_browser(guard: RouterGuard) -> TestClient:
     kit.install(app, guard=guard)
     for path in ("/", "/login"):
         app.add_api_route(path, lambda: "here")
-    client = TestClient(app, base_url="https://testserver", follow_redirects=False, headers={"accept": "text/html"})
+    client = client_of(app, headers={"accept": "text/html"})
     return signed_in(client, kit, Session(user_id="ada", role="user"))
 
 

@@ -19,7 +19,8 @@ from fastapi_sessionkit import (
     require_role,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.gate.support import ADMIN, CUSTOMER, NAVIGATION, SECRET, client_of, new_kit
+from tests.gate.support import ADMIN, CUSTOMER, NAVIGATION
+from tests.support import SECRET, client_of, new_kit
 
 
 def test_a_sub_application_without_a_kit_uses_the_one_around_it() -> None:

@@ -9,7 +9,8 @@ from starlette.staticfiles import StaticFiles
 
 from fastapi_sessionkit import RouterGuard, Rule
 from fastapi_sessionkit.testing import signed_in
-from tests.gate.support import ADMIN, CUSTOMER, NAVIGATION, client_of, never, new_kit, status, token_of
+from tests.gate.support import ADMIN, CUSTOMER, NAVIGATION, never, status, token_of
+from tests.support import client_of, new_kit
 
 # Order and time
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi.testclient import TestClient
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -13,7 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fastapi_sessionkit import RouterGuard, Rule, Session, SessionKit
 from fastapi_sessionkit.testing import signed_in
-from tests.gate.support import ADMIN, CUSTOMER, PREFLIGHT, SECRET, client_of, new_kit
+from tests.gate.support import ADMIN, CUSTOMER, PREFLIGHT
+from tests.support import SECRET, client_of, new_kit
 
 
 def cors_app(*, middleware: bool) -> tuple[FastAPI, SessionKit[Session]]:
@@ -126,7 +126,7 @@ def test_what_looks_like_a_preflight_runs_nothing_behind_the_guard_of_a_mounted_
     app = FastAPI()
     SessionKit(secret_key=SECRET).install(app)
     app.mount("/sub", guarded)
-    client = TestClient(app, base_url="https://testserver")
+    client = client_of(app)
 
     assert client.options("/sub/secret", headers=PREFLIGHT).status_code == 401
     assert client.options("/sub/alone", headers=PREFLIGHT).status_code == 200
@@ -137,7 +137,7 @@ def test_what_looks_like_a_preflight_does_not_reach_what_answers_unknown_paths()
     SessionKit(secret_key=SECRET).install(app, guard=RouterGuard(global_protect=True))
     app.router.default = PlainTextResponse("secret")
 
-    client = TestClient(app, base_url="https://testserver")
+    client = client_of(app)
 
     assert client.options("/unknown", headers=PREFLIGHT).status_code == 401
 

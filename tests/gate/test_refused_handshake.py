@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI, HTTPException, WebSocket
-from fastapi.testclient import TestClient
 
 from fastapi_sessionkit import MemoryStore, Session, SessionKit, update_session
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.kit.support import SECRET
+from tests.support import SECRET, client_of
 
 
 @pytest.mark.anyio
@@ -24,7 +23,7 @@ async def test_a_handshake_that_is_refused_without_a_response_leaves_the_id_wher
         update_session(websocket, role="admin")
         raise HTTPException(403)
 
-    client = signed_in(TestClient(app, base_url="https://testserver"), kit, Session(user_id="ada", role="user"))
+    client = signed_in(client_of(app), kit, Session(user_id="ada", role="user"))
     cookie = f"{kit.cookie_name}={client.cookies[kit.cookie_name]}".encode()
     scope = {"type": "websocket", "path": "/ws", "scheme": "wss", "query_string": b"", "headers": [(b"cookie", cookie)]}
     sent: list[Any] = []

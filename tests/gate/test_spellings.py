@@ -9,7 +9,8 @@ from starlette.applications import Starlette
 
 from fastapi_sessionkit import RouterGuard, Rule
 from fastapi_sessionkit.testing import signed_in
-from tests.gate.support import ADMIN, CUSTOMER, ask, client_of, everything, new_kit, status, token_of
+from tests.gate.support import ADMIN, CUSTOMER, ask, everything, status, token_of
+from tests.support import client_of, new_kit
 
 # Spellings
 

@@ -8,7 +8,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fastapi_sessionkit import RouterGuard, Rule, Session, SessionKit
 from fastapi_sessionkit.testing import signed_in
-from tests.gate.support import ADMIN, CUSTOMER, NAVIGATION, Message, ask, client_of, new_kit, token_of
+from tests.gate.support import ADMIN, CUSTOMER, NAVIGATION, Message, ask, token_of
+from tests.support import client_of, new_kit
 
 
 def socket_app(

@@ -6,7 +6,8 @@ import pytest
 
 from fastapi_sessionkit import RouterGuard, Rule
 from fastapi_sessionkit.testing import signed_in
-from tests.gate.support import ADMIN, CUSTOMER, client_of, everything, new_kit
+from tests.gate.support import ADMIN, CUSTOMER, everything
+from tests.support import client_of, new_kit
 
 ANSWERS = [
     "/api",

@@ -9,12 +9,13 @@ from fastapi_sessionkit import (
     CookieSettings,
     SessionKit,
 )
-from tests.kit.support import SECRET, AppSession, Staff, made
+from tests.kit.support import Staff
+from tests.support import SECRET, AppSession, app_kit
 
 
 @pytest.fixture
 def customers() -> SessionKit[AppSession]:
-    return made(name="customers", cookie=CookieSettings(name="customer"))
+    return app_kit(name="customers", cookie=CookieSettings(name="customer"))
 
 
 @pytest.fixture

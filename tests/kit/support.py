@@ -1,30 +1,15 @@
 """Kits, models and applications that the tests of ``SessionKit`` share."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.testclient import TestClient
-from starlette.types import ASGIApp
 
-from fastapi_sessionkit import Session, SessionKit, get_session, set_session
-
-SECRET = "a secret of more than thirty-two characters"
-
-
-class AppSession(Session):
-    tier: str = "free"
+from fastapi_sessionkit import Session, get_session, set_session
+from tests.support import AppSession
 
 
 class Staff(Session):
     badge: int = 0
-
-
-def made(**settings: Any) -> SessionKit[AppSession]:
-    return SessionKit(AppSession, **{"secret_key": SECRET, **settings})
-
-
-def browser(app: ASGIApp) -> TestClient:
-    return TestClient(app, base_url="https://testserver")
 
 
 def add_routes(app: FastAPI | APIRouter) -> None:

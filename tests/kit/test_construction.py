@@ -18,8 +18,7 @@ from fastapi_sessionkit import (
     StoreBackend,
 )
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.conftest import Clock
-from tests.kit.support import SECRET, AppSession, browser, made
+from tests.support import SECRET, AppSession, Clock, app_kit, client_of
 
 OTHER = "another secret of more than thirty-two characters"
 
@@ -63,23 +62,23 @@ def test_32_characters_do() -> None:
 
 def test_the_secret_key_comes_from_the_environment_when_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SESSIONKIT_SECRET_KEY", SECRET)
-    from_environment, given = SessionKit(AppSession), made()
-    client = signed_in(browser(FastAPI()), from_environment, AppSession(user_id="ada"))
+    from_environment, given = SessionKit(AppSession), app_kit()
+    client = signed_in(client_of(FastAPI()), from_environment, AppSession(user_id="ada"))
 
     assert session_of(client, given) == AppSession(user_id="ada")
 
 
 def test_a_key_that_is_given_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SESSIONKIT_SECRET_KEY", OTHER)
-    client = signed_in(browser(FastAPI()), made(), AppSession(user_id="ada"))
+    client = signed_in(client_of(FastAPI()), app_kit(), AppSession(user_id="ada"))
 
     assert session_of(client, SessionKit(AppSession)) is None
 
 
 @pytest.mark.parametrize("backend", [CookieBackend, lambda: CookieBackend(encrypt=True)], ids=["plain", "encrypted"])
 def test_after_a_key_rotation_the_first_key_signs_and_all_verify(backend: Callable[[], CookieBackend]) -> None:
-    old, both, new = (made(backend=backend(), secret_key=key) for key in (SECRET, [OTHER, SECRET], OTHER))
-    ada, client = AppSession(user_id="ada"), browser(FastAPI())
+    old, both, new = (app_kit(backend=backend(), secret_key=key) for key in (SECRET, [OTHER, SECRET], OTHER))
+    ada, client = AppSession(user_id="ada"), client_of(FastAPI())
 
     assert session_of(signed_in(client, old, ada), both) == ada
     assert session_of(signed_in(client, both, ada), new) == ada
@@ -134,7 +133,7 @@ def test_a_secret_key_of_another_kind_is_refused(secret: Any) -> None:
 )
 def test_a_setting_that_can_not_work_is_a_configuration_error_at_construction(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        made(**settings)
+        app_kit(**settings)
 
 
 @pytest.mark.parametrize("model", [dict, "Session", Session(user_id="u"), None])
@@ -175,7 +174,7 @@ def test_a_configuration_error_is_a_value_error() -> None:
 
 def test_a_store_may_be_given_instead_of_a_backend() -> None:
     store = MemoryStore()
-    kit = made(backend=store)
+    kit = app_kit(backend=store)
 
     assert isinstance(kit.backend, StoreBackend)
     assert kit.backend.store is store
@@ -188,15 +187,15 @@ def test_a_class_is_no_store() -> None:
 
 @pytest.mark.parametrize("backend", [CookieBackend(), StoreBackend(MemoryStore())])
 def test_a_backend_belongs_to_one_kit(backend: Any) -> None:
-    made(backend=backend)
+    app_kit(backend=backend)
 
     with pytest.raises(ConfigurationError, match="another SessionKit"):
-        made(backend=backend, name="second")
+        app_kit(backend=backend, name="second")
 
 
 def test_the_kits_clock_is_the_clock_of_its_memory_store(clock: Clock) -> None:
     store = MemoryStore()
-    made(backend=store, clock=clock)
+    app_kit(backend=store, clock=clock)
 
     assert store.clock is clock
 
@@ -208,7 +207,7 @@ def test_only_in_development_the_cookie_may_travel_over_plain_http(
     if environment is not None:
         monkeypatch.setenv("FASTAPI_ENV", environment)
 
-    assert made().cookie_name == name
+    assert app_kit().cookie_name == name
 
 
 @pytest.mark.parametrize("https_only", ["false", 0, 1])

@@ -1,7 +1,6 @@
 """The errors, who may answer them, and what works although something else has failed."""
 
 from fastapi import FastAPI, Request, Response
-from fastapi.testclient import TestClient
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from fastapi_sessionkit import (
@@ -17,7 +16,7 @@ from fastapi_sessionkit import (
     clear_session,
 )
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.kit.support import browser, made
+from tests.support import SECRET, app_kit, client_of, holding
 
 
 def test_every_error_has_one_root_and_refusals_are_http_exceptions() -> None:
@@ -27,7 +26,7 @@ def test_every_error_has_one_root_and_refusals_are_http_exceptions() -> None:
 
 def test_an_application_may_answer_refusals_itself() -> None:
     app = FastAPI()
-    made().install(app, guard=RouterGuard([Rule("/guarded")]))
+    app_kit().install(app, guard=RouterGuard([Rule("/guarded")]))
 
     @app.exception_handler(NotAuthenticated)
     async def sign_in_first(request: Request, error: Exception) -> Response:
@@ -37,7 +36,7 @@ def test_an_application_may_answer_refusals_itself() -> None:
     async def asked(request: Request) -> None:
         raise NotAuthenticated
 
-    client = browser(app)
+    client = client_of(app)
 
     assert [client.get(path).status_code for path in ("/guarded", "/asked")] == [418, 418]
 
@@ -47,7 +46,7 @@ def test_signing_out_of_a_store_that_is_full_works() -> None:
         async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
             raise OSError("no space left")
 
-    kit = SessionKit(secret_key="x" * 32, backend=Full())
+    kit = SessionKit(secret_key=SECRET, backend=Full())
     app = FastAPI()
     kit.install(app)
 
@@ -55,16 +54,15 @@ def test_signing_out_of_a_store_that_is_full_works() -> None:
     async def logout(request: Request) -> None:
         clear_session(request)
 
-    client = signed_in(TestClient(app, base_url="https://testserver"), kit, Session(user_id="ada"))
+    client = signed_in(client_of(app), kit, Session(user_id="ada"))
     token = client.cookies[kit.cookie_name]
 
     assert client.post("/logout").status_code == 200
-    client.cookies.set(kit.cookie_name, token, domain="testserver.local", path="/")
-    assert session_of(client, kit) is None
+    assert session_of(holding(client, token), kit) is None
 
 
 def test_a_helper_in_a_handler_of_an_unhandled_error_says_that_it_comes_too_late() -> None:
-    kit = SessionKit(secret_key="x" * 32)
+    kit = SessionKit(secret_key=SECRET)
     app = FastAPI()
     kit.install(app)
     said: list[str] = []
@@ -81,7 +79,7 @@ def test_a_helper_in_a_handler_of_an_unhandled_error_says_that_it_comes_too_late
     async def endpoint() -> None:
         raise RuntimeError
 
-    client = TestClient(app, base_url="https://testserver", raise_server_exceptions=False)
+    client = client_of(app, raise_server_exceptions=False)
     client.get("/")
 
     assert len(said) == 1

@@ -22,19 +22,20 @@ from fastapi_sessionkit import (
     update_session,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.kit.support import AppSession, add_routes, browser, made
+from tests.kit.support import add_routes
+from tests.support import AppSession, app_kit, client_of
 
 # Where it may be installed
 
 
 def test_install_may_come_before_routes_routers_and_middleware() -> None:
     app, router = FastAPI(), APIRouter(prefix="/nested")
-    made().install(app)
+    app_kit().install(app)
     add_routes(app)
     add_routes(router)
     app.include_router(router)
     app.add_middleware(Passing)
-    client = browser(app)
+    client = client_of(app)
 
     client.post("/nested/login")
 
@@ -47,8 +48,8 @@ def test_install_may_come_after_routes_routers_and_middleware() -> None:
     add_routes(router)
     app.include_router(router)
     app.add_middleware(Passing)
-    made().install(app)
-    client = browser(app)
+    app_kit().install(app)
+    client = client_of(app)
 
     client.post("/nested/login")
 
@@ -57,8 +58,8 @@ def test_install_may_come_after_routes_routers_and_middleware() -> None:
 
 def test_routes_added_after_the_first_request_are_served_and_guarded_too() -> None:
     app = FastAPI()
-    made().install(app, guard=RouterGuard([Rule("/late")]))
-    client = browser(app)
+    app_kit().install(app, guard=RouterGuard([Rule("/late")]))
+    client = client_of(app)
     client.get("/late")
 
     app.add_api_route("/late", lambda: "late")
@@ -74,13 +75,13 @@ def test_every_other_middleware_is_around_it_whatever_the_order(first: str) -> N
     """So it sees the refusals of the gate, and its own response headers are what the session's are added to."""
     app = FastAPI()
     steps: list[Callable[[], None]] = [
-        lambda: made().install(app, guard=RouterGuard([Rule("/**")])),
+        lambda: app_kit().install(app, guard=RouterGuard([Rule("/**")])),
         lambda: app.add_middleware(Passing),
     ]
     for step in steps if first == "install" else steps[::-1]:
         step()
 
-    response = browser(app).get("/")
+    response = client_of(app).get("/")
 
     assert (response.status_code, response.headers["x-passed"]) == (401, "401")
 
@@ -105,9 +106,9 @@ def test_a_kit_installs_on_plain_starlette() -> None:
         session = await get_session(request)
         return PlainTextResponse("nobody" if session is None else session.user_id)
 
-    kit, app = made(), Starlette(routes=[Route("/me", me)])
+    kit, app = app_kit(), Starlette(routes=[Route("/me", me)])
     kit.install(app)
-    client = browser(app)
+    client = client_of(app)
 
     assert client.get("/me").text == "nobody"
     assert signed_in(client, kit, AppSession(user_id="ada")).get("/me").text == "ada"
@@ -116,16 +117,16 @@ def test_a_kit_installs_on_plain_starlette() -> None:
 @pytest.mark.parametrize("target", [APIRouter(), "app", None])
 def test_install_takes_an_application(target: Any) -> None:
     with pytest.raises(ConfigurationError):
-        made().install(target)
+        app_kit().install(target)
 
 
 def test_install_takes_a_guard() -> None:
     with pytest.raises(ConfigurationError):
-        made().install(FastAPI(), guard=[Rule("/admin")])  # type: ignore[arg-type]
+        app_kit().install(FastAPI(), guard=[Rule("/admin")])  # type: ignore[arg-type]
 
 
 def test_a_kit_is_installed_once_on_one_application() -> None:
-    app, kit = FastAPI(), made()
+    app, kit = FastAPI(), app_kit()
     kit.install(app)
 
     with pytest.raises(ConfigurationError, match="already"):
@@ -134,10 +135,10 @@ def test_a_kit_is_installed_once_on_one_application() -> None:
 
 def test_a_kit_is_not_installed_on_an_application_that_has_started() -> None:
     app = FastAPI()
-    browser(app).get("/")
+    client_of(app).get("/")
 
     with pytest.raises(ConfigurationError, match="started"):
-        made().install(app)
+        app_kit().install(app)
 
 
 def test_the_store_is_closed_when_the_application_shuts_down() -> None:
@@ -148,9 +149,9 @@ def test_the_store_is_closed_when_the_application_shuts_down() -> None:
             self.closed += 1
 
     store, app = Store(), FastAPI()
-    made(backend=store).install(app)
+    app_kit(backend=store).install(app)
 
-    with browser(app):
+    with client_of(app):
         before = store.closed
 
     assert (before, store.closed) == (0, 1)
@@ -179,15 +180,15 @@ def test_without_a_kit_every_helper_says_how_to_install_one(
         helper(request)
 
     with pytest.raises(ConfigurationError, match=rf"^{request.node.callspec.id}.*kit\.install\(app\)"):
-        browser(app).post("/")
+        client_of(app).post("/")
 
 
 def test_a_kit_that_is_not_installed_says_so_though_another_is() -> None:
-    app, installed, forgotten = FastAPI(), made(), made(name="forgotten")
+    app, installed, forgotten = FastAPI(), app_kit(), app_kit(name="forgotten")
     installed.install(app)
 
     @app.get("/", dependencies=[Depends(forgotten.require_session)])
     async def read() -> None: ...
 
     with pytest.raises(ConfigurationError, match="this SessionKit is not installed"):
-        browser(app).get("/")
+        client_of(app).get("/")

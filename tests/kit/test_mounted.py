@@ -18,7 +18,8 @@ from fastapi_sessionkit import (
     SessionKit,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.kit.support import AppSession, add_routes, ask, browser, made
+from tests.kit.support import add_routes, ask
+from tests.support import SECRET, AppSession, app_kit, client_of
 
 
 def mounted(kit: SessionKit[Any], sub_kit: SessionKit[Any] | None, **guards: RouterGuard) -> FastAPI:
@@ -33,7 +34,7 @@ def mounted(kit: SessionKit[Any], sub_kit: SessionKit[Any] | None, **guards: Rou
 
 
 def test_a_sub_application_without_a_kit_sees_the_session_of_the_one_around_it() -> None:
-    client = browser(mounted(made(), None))
+    client = client_of(mounted(app_kit(), None))
 
     client.post("/sub/login")
 
@@ -41,8 +42,8 @@ def test_a_sub_application_without_a_kit_sees_the_session_of_the_one_around_it()
 
 
 def test_the_same_kit_on_both_applications_is_one_session_and_one_cookie() -> None:
-    kit = made()
-    client = browser(mounted(kit, kit))
+    kit = app_kit()
+    client = client_of(mounted(kit, kit))
 
     response = client.post("/sub/login")
 
@@ -51,9 +52,9 @@ def test_the_same_kit_on_both_applications_is_one_session_and_one_cookie() -> No
 
 
 def test_the_same_kit_on_both_applications_enforces_both_guards() -> None:
-    kit = made()
+    kit = app_kit()
     guards = {"guard": RouterGuard([Rule("/sub/a")]), "sub_guard": RouterGuard([Rule("/b")])}
-    client = browser(mounted(kit, kit, **guards))
+    client = client_of(mounted(kit, kit, **guards))
 
     assert [client.get(f"/sub/{path}").status_code for path in "abc"] == [401, 401, 404]
 
@@ -67,8 +68,8 @@ def test_the_same_kit_on_both_applications_loads_once() -> None:
             return await super().get(key)
 
     store = Store()
-    kit = made(backend=store)
-    client = browser(mounted(kit, kit, guard=RouterGuard([Rule("/**")]), sub_guard=RouterGuard([Rule("/**")])))
+    kit = app_kit(backend=store)
+    client = client_of(mounted(kit, kit, guard=RouterGuard([Rule("/**")]), sub_guard=RouterGuard([Rule("/**")])))
     signed_in(client, kit, AppSession(user_id="ada"))
     store.reads = 0
 
@@ -78,8 +79,8 @@ def test_the_same_kit_on_both_applications_loads_once() -> None:
 
 
 def test_a_sub_application_with_a_kit_of_its_own_has_a_session_of_its_own() -> None:
-    own = made(name="own", cookie=CookieSettings(name="own"))
-    client = browser(mounted(made(), own))
+    own = app_kit(name="own", cookie=CookieSettings(name="own"))
+    client = client_of(mounted(app_kit(), own))
 
     client.post("/sub/login")
 
@@ -87,7 +88,7 @@ def test_a_sub_application_with_a_kit_of_its_own_has_a_session_of_its_own() -> N
 
 
 def test_a_sub_application_with_a_kit_of_its_own_still_reaches_the_one_around_it_by_name() -> None:
-    outer, own = made(), made(name="own", cookie=CookieSettings(name="own"))
+    outer, own = app_kit(), app_kit(name="own", cookie=CookieSettings(name="own"))
     app, sub = FastAPI(), FastAPI()
     outer.install(app)
     own.install(sub)
@@ -97,14 +98,14 @@ def test_a_sub_application_with_a_kit_of_its_own_still_reaches_the_one_around_it
     async def who(session: Annotated[AppSession, Depends(outer.require_session)]) -> str:
         return session.user_id
 
-    client = signed_in(browser(app), outer, AppSession(user_id="ada"))
+    client = signed_in(client_of(app), outer, AppSession(user_id="ada"))
 
     assert client.get("/sub/who").json() == "ada"
 
 
 def test_what_a_sub_application_asks_does_not_leak_into_the_next_request() -> None:
-    own = made(name="own", cookie=CookieSettings(name="own"))
-    client = browser(mounted(made(), own))
+    own = app_kit(name="own", cookie=CookieSettings(name="own"))
+    client = client_of(mounted(app_kit(), own))
 
     client.post("/sub/login")
     client.post("/login")
@@ -114,7 +115,7 @@ def test_what_a_sub_application_asks_does_not_leak_into_the_next_request() -> No
 
 
 def test_with_two_kits_on_a_sub_application_the_names_of_the_module_raise_though_one_is_around_it_too() -> None:
-    outer, own = made(), made(name="own", cookie=CookieSettings(name="own"))
+    outer, own = app_kit(), app_kit(name="own", cookie=CookieSettings(name="own"))
     app, sub = FastAPI(), FastAPI()
     outer.install(app)
     outer.install(sub)
@@ -123,16 +124,16 @@ def test_with_two_kits_on_a_sub_application_the_names_of_the_module_raise_though
     app.mount("/sub", sub)
 
     with pytest.raises(ConfigurationError, match="more than one"):
-        browser(app).get("/sub/me")
+        client_of(app).get("/sub/me")
 
 
 def test_two_applications_of_one_starlette_keep_their_kits_apart() -> None:
-    kits = [made(name=name, cookie=CookieSettings(name=name)) for name in ("one", "two")]
+    kits = [app_kit(name=name, cookie=CookieSettings(name=name)) for name in ("one", "two")]
     apps = [FastAPI(), FastAPI()]
     for kit, app in zip(kits, apps, strict=True):
         kit.install(app)
         add_routes(app)
-    client = browser(Starlette(routes=[Mount(f"/{number}", app) for number, app in enumerate(apps)]))
+    client = client_of(Starlette(routes=[Mount(f"/{number}", app) for number, app in enumerate(apps)]))
 
     client.post("/1/login")
 
@@ -141,8 +142,8 @@ def test_two_applications_of_one_starlette_keep_their_kits_apart() -> None:
 
 def test_a_mounted_application_whose_kit_uses_the_same_cookie_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     outer, inner = FastAPI(), FastAPI()
-    SessionKit(secret_key="x" * 32).install(outer)
-    SessionKit(secret_key="x" * 32).install(inner)
+    SessionKit(secret_key=SECRET).install(outer)
+    SessionKit(secret_key=SECRET).install(inner)
     outer.mount("/staff", inner)
 
     with caplog.at_level(logging.WARNING), TestClient(outer):
@@ -154,20 +155,20 @@ def test_a_mounted_application_whose_kit_uses_the_same_cookie_is_reported(caplog
 def test_an_application_that_is_mounted_on_itself_starts() -> None:
     app = FastAPI()
     app.get("/ask")(ask)
-    made().install(app)
+    app_kit().install(app)
     app.mount("/api", app)
 
-    with browser(app) as client:
+    with client_of(app) as client:
         assert [client.get(path).status_code for path in ("/ask", "/api/ask")] == [200, 200]
 
 
 def test_applications_that_are_mounted_on_each_other_start(caplog: pytest.LogCaptureFixture) -> None:
     app, other = FastAPI(), FastAPI()
     app.get("/ask")(ask)
-    made().install(app)
+    app_kit().install(app)
     app.mount("/other", other)
     other.mount("/app", app)
 
-    with browser(app) as client:
+    with client_of(app) as client:
         assert [client.get(path).status_code for path in ("/ask", "/other/app/ask")] == [200, 200]
     assert "Another SessionKit" not in caplog.text

@@ -23,7 +23,8 @@ from fastapi_sessionkit import (
     require_role,
     require_session,
 )
-from tests.kit.support import AppSession, Staff, ask, browser, made
+from tests.kit.support import Staff, ask
+from tests.support import AppSession, app_kit, client_of
 
 # What makes a dependency is none itself
 
@@ -44,7 +45,7 @@ MAKERS = [
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize("of", ["module", "kit"])
 def test_a_dependency_that_was_not_called_fails_the_start_and_the_error_says_what_to_write(name: str, of: str) -> None:
-    app, kit = FastAPI(), made()
+    app, kit = FastAPI(), app_kit()
     app.get("/ask", dependencies=[Depends(getattr(kit if of == "kit" else fastapi_sessionkit, name))])(lambda: None)
     kit.install(app)
 
@@ -55,13 +56,13 @@ def test_a_dependency_that_was_not_called_fails_the_start_and_the_error_says_wha
 
 
 def test_the_limit_of_a_dependency_that_was_not_called_is_never_taken_from_the_query() -> None:
-    app, sub, kit = FastAPI(), FastAPI(), made()
+    app, sub, kit = FastAPI(), FastAPI(), app_kit()
     sub.get("/ask", dependencies=[Depends(kit.require_fresh)])(lambda: None)
     app.mount("/sub", sub)
     kit.install(app)
 
     with pytest.raises(ConfigurationError, match=r"^/sub/ask: .*write Depends\(kit\.require_fresh\(600\)\)$"):
-        browser(app).get("/sub/ask?max_age=1")
+        client_of(app).get("/sub/ask?max_age=1")
 
 
 def test_a_function_of_one_s_own_may_have_the_name_of_one_that_makes_dependencies() -> None:
@@ -70,9 +71,9 @@ def test_a_function_of_one_s_own_may_have_the_name_of_one_that_makes_dependencie
 
     app = FastAPI()
     app.get("/ask")(lambda age=Depends(require_fresh): age)
-    made().install(app)
+    app_kit().install(app)
 
-    with browser(app) as client:
+    with client_of(app) as client:
         assert client.get("/ask?max_age=1").json() == 1
 
 
@@ -80,7 +81,7 @@ def test_a_function_of_one_s_own_may_have_the_name_of_one_that_makes_dependencie
 
 
 def start(app: ASGIApp) -> None:
-    with browser(app):
+    with client_of(app):
         pass
 
 
@@ -189,10 +190,10 @@ def test_with_two_kits_on_a_mounted_application_the_start_of_the_outer_one_fails
 def test_with_one_kit_of_its_own_a_mounted_application_may_use_the_names_of_the_module(shared: FastAPI) -> None:
     sub = FastAPI()
     sub.get("/ask")(ask)
-    made(name="own", cookie=CookieSettings(name="own")).install(sub)
+    app_kit(name="own", cookie=CookieSettings(name="own")).install(sub)
     shared.mount("/sub", sub)
 
-    with browser(shared) as client:
+    with client_of(shared) as client:
         assert client.get("/sub/ask").status_code == 200
 
 
@@ -202,7 +203,7 @@ def test_with_two_kits_a_dependency_of_the_module_may_be_overridden_by_a_kits_ow
     shared.get("/ask")(ask)
     shared.dependency_overrides[get_session] = customers.get_session
 
-    with browser(shared) as client:
+    with client_of(shared) as client:
         assert client.get("/ask").status_code == 200
 
 
@@ -216,13 +217,13 @@ def test_with_two_kits_what_an_overridden_dependency_depends_on_does_not_count(s
 
     shared.dependency_overrides[current_user] = lambda: "ada"
 
-    with browser(shared) as client:
+    with client_of(shared) as client:
         assert client.get("/ask").json() == "ada"
 
 
 def test_with_two_kits_and_no_lifespan_every_request_fails_not_only_the_first(shared: FastAPI) -> None:
     shared.get("/ask")(ask)
-    client = browser(shared)
+    client = client_of(shared)
 
     for _ in range(3):
         with pytest.raises(ConfigurationError, match=r"^/ask: "):
@@ -230,7 +231,7 @@ def test_with_two_kits_and_no_lifespan_every_request_fails_not_only_the_first(sh
 
 
 def test_with_two_kits_a_dependency_of_the_module_that_is_added_late_fails_its_request(shared: FastAPI) -> None:
-    with browser(shared) as client:
+    with client_of(shared) as client:
         shared.get("/ask")(ask)
 
         with pytest.raises(ConfigurationError, match=r"^get_session can't tell"):

@@ -14,11 +14,12 @@ from fastapi_sessionkit import (
     set_session,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.kit.support import AppSession, Staff, browser, made
+from tests.kit.support import Staff
+from tests.support import AppSession, app_kit, client_of
 
 
 def test_two_kits_keep_two_sessions_apart(shared: FastAPI) -> None:
-    client = browser(shared)
+    client = client_of(shared)
 
     client.post("/customers")
     alone = client.get("/who").json()
@@ -30,7 +31,7 @@ def test_two_kits_keep_two_sessions_apart(shared: FastAPI) -> None:
 
 
 def test_two_kits_may_set_both_cookies_on_one_response(shared: FastAPI) -> None:
-    client = browser(shared)
+    client = client_of(shared)
 
     response = client.post("/both")
 
@@ -51,13 +52,13 @@ def test_with_two_kits_the_helpers_of_the_module_say_to_use_a_kits_own(
         helper(request)
 
     with pytest.raises(ConfigurationError, match=r"kit\.set_session"):
-        browser(shared).post("/ambiguous")
+        client_of(shared).post("/ambiguous")
 
 
 def test_a_customers_token_is_nobody_among_the_staff(
     shared: FastAPI, customers: SessionKit[AppSession], staff: SessionKit[Staff]
 ) -> None:
-    client = signed_in(browser(shared), customers, AppSession(user_id="ada"))
+    client = signed_in(client_of(shared), customers, AppSession(user_id="ada"))
     token = client.cookies[customers.cookie_name]
 
     client.cookies.set(staff.cookie_name, token, domain="testserver.local", path="/")
@@ -70,7 +71,7 @@ def test_two_kits_on_one_application_need_two_cookies(customers: SessionKit[AppS
     customers.install(app)
 
     with pytest.raises(ConfigurationError, match="cookie"):
-        made(name="other", cookie=CookieSettings(name="customer")).install(app)
+        app_kit(name="other", cookie=CookieSettings(name="customer")).install(app)
 
 
 @pytest.mark.parametrize(
@@ -84,10 +85,10 @@ def test_two_kits_whose_cookies_openapi_could_not_tell_apart_do_not_share_an_app
     one: CookieSettings, other: CookieSettings
 ) -> None:
     app = FastAPI()
-    made(cookie=one).install(app)
+    app_kit(cookie=one).install(app)
 
     with pytest.raises(ConfigurationError, match=r"OpenAPI can't tell the cookie .*CookieSettings\(name="):
-        made(name="staff", cookie=other).install(app)
+        app_kit(name="staff", cookie=other).install(app)
 
 
 def test_set_session_of_a_kit_takes_its_own_model_only(shared: FastAPI, staff: SessionKit[Staff]) -> None:
@@ -96,4 +97,4 @@ def test_set_session_of_a_kit_takes_its_own_model_only(shared: FastAPI, staff: S
         staff.set_session(request, AppSession(user_id="ada"))  # type: ignore[arg-type]
 
     with pytest.raises(TypeError, match="Staff"):
-        browser(shared).post("/wrong")
+        client_of(shared).post("/wrong")

@@ -3,17 +3,16 @@
 import pytest
 
 from fastapi_sessionkit import CookieBackend, SessionBackend, SessionKit, StoreBackend
-from tests.conftest import Clock
-from tests.mutation.support import SECRET, AppSession, Store
+from tests.support import SECRET, AppSession, Clock, RecordingStore
 
 
 @pytest.fixture
-def store() -> Store:
-    return Store()
+def store() -> RecordingStore:
+    return RecordingStore()
 
 
 @pytest.fixture(params=["cookie", "encrypted", "store"])
-def backend(request: pytest.FixtureRequest, store: Store) -> SessionBackend:
+def backend(request: pytest.FixtureRequest, store: RecordingStore) -> SessionBackend:
     if request.param == "store":
         return StoreBackend(store)
     return CookieBackend(encrypt=request.param == "encrypted")
@@ -25,6 +24,6 @@ def kit(backend: SessionBackend, clock: Clock) -> SessionKit[AppSession]:
 
 
 @pytest.fixture
-def stored(store: Store, clock: Clock) -> SessionKit[AppSession]:
+def stored(store: RecordingStore, clock: Clock) -> SessionKit[AppSession]:
     """A kit on the store, where only that is in question."""
     return SessionKit(AppSession, secret_key=SECRET, backend=store, clock=clock)

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import anyio
 from fastapi import Depends, HTTPException, Request
-from fastapi.testclient import TestClient
 
 from fastapi_sessionkit import SessionKit, set_session, update_session
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.mutation.support import ADA, AppSession, application, runs
+from tests.mutation.support import runs
+from tests.support import ADA, AppSession, application, client_of
 
 
 def in_place(kit: SessionKit[AppSession], act: Callable[[Request, AppSession], Any]) -> AppSession:
@@ -117,7 +117,7 @@ def test_a_change_in_place_is_seen_by_no_other_request(kit: SessionKit[AppSessio
 
 def test_a_change_in_place_that_the_model_refuses_is_not_saved(kit: SessionKit[AppSession]) -> None:
     app, _ = application(kit)
-    client = TestClient(app, base_url="https://testserver", raise_server_exceptions=False)
+    client = client_of(app, raise_server_exceptions=False)
 
     @app.post("/")
     async def endpoint(session: Annotated[AppSession, Depends(kit.require_session)]) -> None:
@@ -136,7 +136,7 @@ def test_a_change_in_place_becomes_a_patch_of_that_field_only(stored: SessionKit
     async def outer(session: Annotated[AppSession, Depends(stored.require_session)]) -> None:
         session.cart.append("book")
         # Meanwhile another request changes another field.
-        other = TestClient(app, base_url="https://testserver", cookies=client.cookies)
+        other = client_of(app, cookies=client.cookies)
         await anyio.to_thread.run_sync(other.post, "/inner")
 
     @app.post("/inner")

@@ -7,7 +7,6 @@ import anyio
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from fastapi.testclient import TestClient
 
 from fastapi_sessionkit import (
     CookieSettings,
@@ -21,16 +20,16 @@ from fastapi_sessionkit import (
     update_session,
 )
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.conftest import Clock
-from tests.mutation.support import ADA, COOKIE, SECRET, AppSession, Change, Store, application
+from tests.mutation.support import Change
+from tests.support import ADA, COOKIE, SECRET, AppSession, Clock, RecordingStore, application, client_of
 
 # When nothing is saved
 
 
 @pytest.mark.parametrize("of_thread", [False, True], ids=["async", "def"])
-def test_an_unhandled_error_saves_nothing(kit: SessionKit[AppSession], store: Store, of_thread: bool) -> None:
+def test_an_unhandled_error_saves_nothing(kit: SessionKit[AppSession], store: RecordingStore, of_thread: bool) -> None:
     app, _ = application(kit)
-    client = TestClient(app, base_url="https://testserver", raise_server_exceptions=False)
+    client = client_of(app, raise_server_exceptions=False)
 
     def failing(request: Request) -> None:
         set_session(request, AppSession(user_id="eve"))
@@ -53,7 +52,7 @@ def test_an_unhandled_error_saves_nothing(kit: SessionKit[AppSession], store: St
 
 def test_an_unhandled_error_saves_nothing_though_the_application_answers_it(kit: SessionKit[AppSession]) -> None:
     app, _ = application(kit)
-    client = TestClient(app, base_url="https://testserver", raise_server_exceptions=False)
+    client = client_of(app, raise_server_exceptions=False)
 
     @app.exception_handler(Exception)
     async def handler(request: Request, error: Exception) -> Response:
@@ -68,7 +67,9 @@ def test_an_unhandled_error_saves_nothing_though_the_application_answers_it(kit:
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-def test_a_response_of_500_or_more_saves_nothing(kit: SessionKit[AppSession], store: Store, status: int) -> None:
+def test_a_response_of_500_or_more_saves_nothing(
+    kit: SessionKit[AppSession], store: RecordingStore, status: int
+) -> None:
     app, client = application(kit)
 
     @app.post("/")
@@ -85,7 +86,7 @@ def test_a_response_of_500_or_more_saves_nothing(kit: SessionKit[AppSession], st
 
 def test_a_change_in_place_is_not_saved_on_an_unhandled_error(kit: SessionKit[AppSession]) -> None:
     app, _ = application(kit)
-    client = TestClient(app, base_url="https://testserver", raise_server_exceptions=False)
+    client = client_of(app, raise_server_exceptions=False)
 
     @app.post("/")
     async def endpoint(session: Annotated[AppSession, Depends(kit.require_session)]) -> None:
@@ -99,7 +100,7 @@ def test_a_change_in_place_is_not_saved_on_an_unhandled_error(kit: SessionKit[Ap
 
 def test_an_error_after_the_response_has_started_keeps_what_was_saved(kit: SessionKit[AppSession]) -> None:
     app, _ = application(kit)
-    client = TestClient(app, base_url="https://testserver", raise_server_exceptions=False)
+    client = client_of(app, raise_server_exceptions=False)
 
     async def body() -> AsyncIterator[bytes]:
         yield b"a"
@@ -150,7 +151,7 @@ def test_an_error_after_the_response_has_started_does_not_undo_the_change(
     ],
 )
 def test_background_tasks_do_not_run_for_what_was_not_saved(
-    stored: SessionKit[AppSession], store: Store, act: Change, broken: str
+    stored: SessionKit[AppSession], store: RecordingStore, act: Change, broken: str
 ) -> None:
     app, client = application(stored)
     ran: list[str] = []
@@ -172,7 +173,7 @@ def test_background_tasks_do_not_run_for_what_was_not_saved(
 
 
 def test_a_failing_store_is_503_for_whoever_asks_and_nothing_for_whoever_does_not(
-    stored: SessionKit[AppSession], store: Store, caplog: pytest.LogCaptureFixture
+    stored: SessionKit[AppSession], store: RecordingStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     app, client = application(stored)
 
@@ -189,17 +190,17 @@ def test_a_failing_store_is_503_for_whoever_asks_and_nothing_for_whoever_does_no
     assert "Session store failed" in caplog.text
 
 
-def test_a_failing_store_behind_the_gate_is_503_and_not_a_redirect_to_the_login_page(store: Store) -> None:
+def test_a_failing_store_behind_the_gate_is_503_and_not_a_redirect_to_the_login_page(store: RecordingStore) -> None:
     kit, app = SessionKit(AppSession, secret_key=SECRET, backend=store), FastAPI()
     kit.install(app, guard=RouterGuard(login_path="/login", global_protect=True))
-    client = TestClient(app, base_url="https://testserver", follow_redirects=False)
+    client = client_of(app)
     signed_in(client, kit, ADA)
     store.broken = {"get"}
 
     assert client.get("/", headers={"sec-fetch-mode": "navigate"}).status_code == 503
 
 
-def test_a_touch_that_fails_is_nobodys_503(stored: SessionKit[AppSession], store: Store, clock: Clock) -> None:
+def test_a_touch_that_fails_is_nobodys_503(stored: SessionKit[AppSession], store: RecordingStore, clock: Clock) -> None:
     app, client = application(stored)
 
     @app.get("/", dependencies=[Depends(stored.require_session)])
@@ -213,7 +214,9 @@ def test_a_touch_that_fails_is_nobodys_503(stored: SessionKit[AppSession], store
     assert "touch" in store.calls
 
 
-def test_the_application_may_answer_a_failed_commit_itself(stored: SessionKit[AppSession], store: Store) -> None:
+def test_the_application_may_answer_a_failed_commit_itself(
+    stored: SessionKit[AppSession], store: RecordingStore
+) -> None:
     app, client = application(stored)
 
     @app.exception_handler(StoreUnavailable)
@@ -233,7 +236,9 @@ def test_the_application_may_answer_a_failed_commit_itself(stored: SessionKit[Ap
 # What a handler may do about a failed commit
 
 
-def test_a_handler_of_what_the_commit_raised_may_sign_out(stored: SessionKit[AppSession], store: Store) -> None:
+def test_a_handler_of_what_the_commit_raised_may_sign_out(
+    stored: SessionKit[AppSession], store: RecordingStore
+) -> None:
     app, client = application(stored)
 
     @app.exception_handler(NotAuthenticated)
@@ -255,10 +260,10 @@ def test_a_handler_of_what_the_commit_raised_may_sign_out(stored: SessionKit[App
 
 
 def test_a_handler_of_a_failed_commit_that_fails_to_save_too_gives_503_and_nothing_is_sent_twice(
-    stored: SessionKit[AppSession], store: Store
+    stored: SessionKit[AppSession], store: RecordingStore
 ) -> None:
     app, _ = application(stored)
-    client = TestClient(app, base_url="https://testserver", raise_server_exceptions=False)
+    client = client_of(app, raise_server_exceptions=False)
 
     @app.exception_handler(StoreUnavailable)
     async def again(request: Request, error: StoreUnavailable) -> JSONResponse:
@@ -277,7 +282,7 @@ def test_a_handler_of_a_failed_commit_that_fails_to_save_too_gives_503_and_nothi
 
 
 def test_module_level_helpers_in_a_handler_are_the_outer_kit_s_when_its_commit_failed(
-    stored: SessionKit[AppSession], store: Store
+    stored: SessionKit[AppSession], store: RecordingStore
 ) -> None:
     (app, client), inner = application(stored), FastAPI()
     SessionKit(secret_key=SECRET, name="inner", cookie=CookieSettings(name="inner")).install(inner)

@@ -15,7 +15,8 @@ from fastapi_sessionkit import (
     update_session,
 )
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.mutation.support import ADA, COOKIE, AppSession, Change, Store, application, in_a_dependency
+from tests.mutation.support import Change, in_a_dependency
+from tests.support import ADA, COOKIE, AppSession, RecordingStore, application
 
 
 def returned_dict(app: FastAPI, change: Change) -> None:
@@ -219,7 +220,7 @@ def test_the_response_itself_is_left_as_it_is(stored: SessionKit[AppSession], ki
 
 @every_kind
 def test_a_store_that_fails_at_commit_turns_every_kind_of_response_into_503(
-    stored: SessionKit[AppSession], store: Store, kind: Kind
+    stored: SessionKit[AppSession], store: RecordingStore, kind: Kind
 ) -> None:
     app, client = application(stored)
     kind(app, lambda request: set_session(request, ADA))

@@ -8,8 +8,8 @@ from fastapi import Request
 
 from fastapi_sessionkit import SessionKit, regenerate_session, update_session
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.conftest import Clock
-from tests.mutation.support import ADA, COOKIE, AppSession, application, in_a_dependency
+from tests.mutation.support import in_a_dependency
+from tests.support import ADA, COOKIE, AppSession, Clock, application
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,8 @@ from pydantic import SecretStr, ValidationError
 
 from fastapi_sessionkit import MemoryStore, Session, SessionKit, clear_session, set_session
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.conftest import Clock
-from tests.mutation.support import (
-    ADA,
-    COOKIE,
-    SECRET,
-    AppSession,
-    Store,
-    application,
-    in_a_dependency,
-    runs,
-    with_cookie,
-)
+from tests.mutation.support import in_a_dependency, runs
+from tests.support import ADA, COOKIE, SECRET, AppSession, Clock, RecordingStore, application, holding
 
 # Signing in
 
@@ -38,7 +28,7 @@ def test_signing_in_again_ends_the_session_there_was_without_grace(stored: Sessi
 
     assert old != new
     assert session_of(client, stored) == AppSession(user_id="grace")
-    assert session_of(with_cookie(client, old), stored) is None
+    assert session_of(holding(client, old), stored) is None
 
 
 def test_ttl_is_this_sessions_own_idle_lifetime(kit: SessionKit[AppSession], clock: Clock) -> None:
@@ -128,7 +118,9 @@ def test_a_secret_that_would_be_saved_as_asterisks_is_refused(clock: Clock) -> N
 # Signing out
 
 
-def test_signing_out_deletes_the_record_and_expires_the_cookie(stored: SessionKit[AppSession], store: Store) -> None:
+def test_signing_out_deletes_the_record_and_expires_the_cookie(
+    stored: SessionKit[AppSession], store: RecordingStore
+) -> None:
     app, client = application(stored)
     app.post("/")(in_a_dependency(clear_session))
     token = signed_in(client, stored, ADA).cookies[COOKIE]
@@ -137,7 +129,7 @@ def test_signing_out_deletes_the_record_and_expires_the_cookie(stored: SessionKi
 
     assert cookie.startswith(f"{COOKIE}=;")
     assert "Max-Age=0" in cookie
-    assert session_of(with_cookie(client, token), stored) is None
+    assert session_of(holding(client, token), stored) is None
 
 
 def test_the_cookie_is_removed_with_the_attributes_that_it_was_set_with(kit: SessionKit[AppSession]) -> None:
@@ -165,7 +157,7 @@ def test_signing_nobody_out_is_fine(kit: SessionKit[AppSession]) -> None:
 # Nobody
 
 
-def test_an_untouched_visitor_costs_no_row_and_no_cookie(stored: SessionKit[AppSession], store: Store) -> None:
+def test_an_untouched_visitor_costs_no_row_and_no_cookie(stored: SessionKit[AppSession], store: RecordingStore) -> None:
     app, client = application(stored)
 
     @app.get("/", dependencies=[Depends(stored.get_session)])

@@ -8,7 +8,6 @@ import anyio
 import pytest
 from fastapi import BackgroundTasks, Depends, Request
 from fastapi.responses import Response, StreamingResponse
-from fastapi.testclient import TestClient
 
 from fastapi_sessionkit import (
     SessionKit,
@@ -19,18 +18,8 @@ from fastapi_sessionkit import (
     update_session,
 )
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.conftest import Clock
-from tests.mutation.support import (
-    ADA,
-    COOKIE,
-    SECRET,
-    AppSession,
-    Change,
-    Store,
-    application,
-    every_helper,
-    with_cookie,
-)
+from tests.mutation.support import Change, every_helper
+from tests.support import ADA, COOKIE, SECRET, AppSession, Clock, RecordingStore, application, client_of, holding
 
 # Too late
 
@@ -94,7 +83,7 @@ def test_while_the_commit_is_waiting_for_the_store_every_helper_raises_and_says_
     """A change that came between would be lost without a word: what is being saved is decided already."""
     during: list[Callable[[], None]] = []
 
-    class Waiting(Store):
+    class Waiting(RecordingStore):
         async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
             while during:
                 during.pop()()
@@ -136,7 +125,7 @@ def test_while_the_commit_is_waiting_for_the_store_every_helper_raises_and_says_
     ids=["update", "privileges", "regenerate"],
 )
 def test_a_late_write_to_a_session_that_was_deleted_meanwhile_is_dropped(
-    stored: SessionKit[AppSession], store: Store, caplog: pytest.LogCaptureFixture, late: Change
+    stored: SessionKit[AppSession], store: RecordingStore, caplog: pytest.LogCaptureFixture, late: Change
 ) -> None:
     app, client = application(stored)
     token = signed_in(client, stored, ADA).cookies[COOKIE]
@@ -147,7 +136,7 @@ def test_a_late_write_to_a_session_that_was_deleted_meanwhile_is_dropped(
 
     @app.post("/late")
     async def write(request: Request, _: Annotated[AppSession, Depends(stored.require_session)]) -> str:
-        other = TestClient(app, base_url="https://testserver", cookies=client.cookies)
+        other = client_of(app, cookies=client.cookies)
         await anyio.to_thread.run_sync(other.post, "/out")
         late(request)
         return "the response stands"
@@ -156,7 +145,7 @@ def test_a_late_write_to_a_session_that_was_deleted_meanwhile_is_dropped(
 
     assert (response.status_code, response.json()) == (200, "the response stands")
     assert "Max-Age=0" in response.headers["set-cookie"]
-    assert session_of(with_cookie(client, token), stored) is None
+    assert session_of(holding(client, token), stored) is None
     assert any(record.levelno >= logging.WARNING and "dropped" in record.getMessage() for record in caplog.records)
     assert "ada" not in caplog.text
 
@@ -172,9 +161,9 @@ def test_a_late_touch_does_not_bring_a_deleted_session_back(stored: SessionKit[A
 
     @app.get("/late")
     async def read(_: Annotated[AppSession, Depends(stored.require_session)]) -> None:
-        other = TestClient(app, base_url="https://testserver", cookies=client.cookies)
+        other = client_of(app, cookies=client.cookies)
         await anyio.to_thread.run_sync(other.post, "/out")
 
     client.get("/late")
 
-    assert session_of(with_cookie(client, token), stored) is None
+    assert session_of(holding(client, token), stored) is None

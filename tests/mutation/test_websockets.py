@@ -9,7 +9,8 @@ from starlette.websockets import WebSocketDisconnect
 
 from fastapi_sessionkit import SessionKit, SessionKitError, clear_session, set_session, update_session
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.mutation.support import ADA, AppSession, Store, application, every_helper, with_cookie
+from tests.mutation.support import every_helper
+from tests.support import ADA, AppSession, RecordingStore, application, holding
 
 
 def test_before_accept_a_web_socket_signs_in_with_the_handshake(kit: SessionKit[AppSession]) -> None:
@@ -27,7 +28,7 @@ def test_before_accept_a_web_socket_signs_in_with_the_handshake(kit: SessionKit[
 
     assert len(cookies) == 1
     token = cookies[0].decode().partition("=")[2].partition(";")[0]
-    assert session_of(with_cookie(client, token), kit) == ADA
+    assert session_of(holding(client, token), kit) == ADA
 
 
 def test_before_accept_a_web_socket_may_change_the_session(stored: SessionKit[AppSession]) -> None:
@@ -87,7 +88,9 @@ def test_an_error_before_accept_saves_nothing(stored: SessionKit[AppSession]) ->
     assert session_of(client, stored) == ADA
 
 
-def test_a_store_that_fails_at_accept_refuses_the_handshake(stored: SessionKit[AppSession], store: Store) -> None:
+def test_a_store_that_fails_at_accept_refuses_the_handshake(
+    stored: SessionKit[AppSession], store: RecordingStore
+) -> None:
     app, client = application(stored)
     accepted: list[str] = []
 

@@ -5,25 +5,19 @@ import re
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
 from fastapi_sessionkit import (
     RouterGuard,
     Rule,
     Session,
-    SessionKit,
 )
+from tests.support import client_of, new_kit
 
-SECRET = "a-secret-for-tests-that-is-long-enough"
 SCHEME = "session_cookie"
 
 
 Schema = dict[str, Any]
-
-
-def new_kit(**options: Any) -> SessionKit[Session]:
-    return SessionKit(secret_key=SECRET, **options)
 
 
 def documented(app: FastAPI) -> Schema:
@@ -76,5 +70,5 @@ CHECKED = "custom:by_clearance"
 
 
 def started(app: FastAPI) -> None:
-    with TestClient(app, base_url="https://testserver") as client:
+    with client_of(app) as client:
         client.get("/")

@@ -19,7 +19,8 @@ from fastapi_sessionkit import (
     require_session,
     role,
 )
-from tests.openapi.support import ADMIN, OPEN, endpoint, needs, new_kit, operation, with_parameter
+from tests.openapi.support import ADMIN, OPEN, endpoint, needs, operation, with_parameter
+from tests.support import new_kit
 
 # Dependencies
 

@@ -1,10 +1,10 @@
 """The documentation of mounted applications."""
 
 from fastapi import Depends, FastAPI
-from fastapi.testclient import TestClient
 
 from fastapi_sessionkit import CookieSettings, RouterGuard, Rule, require_role
-from tests.openapi.support import ADMIN, endpoint, needs, new_kit, operation, started
+from tests.openapi.support import ADMIN, endpoint, needs, operation, started
+from tests.support import client_of, new_kit
 
 
 def test_a_mounted_application_without_a_kit_documents_its_dependencies_and_the_rules_around_it() -> None:
@@ -18,7 +18,7 @@ def test_a_mounted_application_without_a_kit_documents_its_dependencies_and_the_
     rules = [Rule("/sub/y", role="y"), Rule("/z", role="z"), Rule("/sub/below/*", role="below")]
     new_kit().install(app, guard=RouterGuard(protect=rules))
 
-    with TestClient(app, base_url="https://testserver") as client:
+    with client_of(app) as client:
         paths = client.get("/sub/openapi.json").json()["paths"]
 
     assert paths["/x"]["get"]["security"] == [ADMIN]

@@ -4,21 +4,11 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi.testclient import TestClient
 
 from fastapi_sessionkit import Access, RouterGuard, Rule, Session, require_role
 from fastapi_sessionkit.testing import signed_in
-from tests.openapi.support import (
-    CHECKED,
-    OPEN,
-    SCHEME,
-    by_clearance,
-    endpoint,
-    needs,
-    new_kit,
-    operation,
-    with_parameter,
-)
+from tests.openapi.support import CHECKED, OPEN, SCHEME, by_clearance, endpoint, needs, operation, with_parameter
+from tests.support import client_of, new_kit
 
 
 @pytest.mark.parametrize(
@@ -75,7 +65,7 @@ def test_what_is_documented_under_a_check_is_what_calling_it_does(path: str, who
     kit, app = new_kit(access=Access(check=by_clearance)), FastAPI()
     app.add_api_route(path, endpoint)
     kit.install(app, guard=RouterGuard(protect=rules, global_protect=True))
-    client = TestClient(app, base_url="https://testserver")
+    client = client_of(app)
     names = set()
     if who is not None:
         signed_in(client, kit, who)

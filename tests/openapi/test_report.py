@@ -11,7 +11,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute
 
 from fastapi_sessionkit import Access, RouterGuard, Rule
-from tests.openapi.support import app_of, endpoint, new_kit, started
+from tests.openapi.support import app_of, endpoint, started
+from tests.support import client_of, new_kit
 
 
 def reported(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -72,7 +73,7 @@ def test_it_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_without_a_lifespan_it_is_reported_at_the_first_request(caplog: pytest.LogCaptureFixture) -> None:
-    client = TestClient(app_of("/a", guard=RouterGuard(protect=[Rule("/nowhere")])), base_url="https://testserver")
+    client = client_of(app_of("/a", guard=RouterGuard(protect=[Rule("/nowhere")])))
     assert reported(caplog) == []
 
     client.get("/a")
@@ -207,7 +208,7 @@ def test_a_login_page_that_a_check_decides_is_not_reported(caplog: pytest.LogCap
     guard = RouterGuard(protect=[Rule("/**", role="admin")], login_path="/login")
     new_kit(access=Access(check=lambda rule, session: True)).install(app, guard=guard)
 
-    with caplog.at_level(logging.WARNING), TestClient(app, base_url="https://testserver") as client:
+    with caplog.at_level(logging.WARNING), client_of(app) as client:
         answer = client.get("/login").status_code
 
     assert answer == 200

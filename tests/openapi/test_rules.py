@@ -15,11 +15,11 @@ from tests.openapi.support import (
     documented,
     endpoint,
     needs,
-    new_kit,
     operation,
     security,
     with_parameter,
 )
+from tests.support import new_kit
 
 # Certain, possible, never
 

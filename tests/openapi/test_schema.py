@@ -11,7 +11,8 @@ from fastapi_sessionkit import (
     RouterGuard,
     Rule,
 )
-from tests.openapi.support import ADMIN, Schema, app_of, documented, endpoint, needs, new_kit, operation
+from tests.openapi.support import ADMIN, Schema, app_of, documented, endpoint, needs, operation
+from tests.support import new_kit
 
 
 @pytest.mark.parametrize("asked_before", [True, False])

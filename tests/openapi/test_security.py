@@ -21,18 +21,8 @@ from fastapi_sessionkit import (
     role,
 )
 from fastapi_sessionkit import signed_in as somebody
-from tests.openapi.support import (
-    ADMIN,
-    OPEN,
-    SCHEME,
-    app_of,
-    documented,
-    needs,
-    new_kit,
-    operation,
-    security,
-    with_parameter,
-)
+from tests.openapi.support import ADMIN, OPEN, SCHEME, app_of, documented, needs, operation, security, with_parameter
+from tests.support import new_kit
 
 # The scheme
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi.testclient import TestClient
 
 from fastapi_sessionkit import RouterGuard, Rule, Session, permission, require_any_permission, role
 from fastapi_sessionkit.testing import signed_in
-from tests.openapi.support import OPEN, SCHEME, documented, endpoint, new_kit
+from tests.openapi.support import OPEN, SCHEME, documented, endpoint
+from tests.support import client_of, new_kit
 
 
 def test_what_the_documentation_says_about_an_operation_is_what_calling_it_does() -> None:
@@ -32,7 +32,7 @@ def test_what_the_documentation_says_about_an_operation_is_what_calling_it_does(
     app.include_router(router)
     kit.install(app, guard=guard)
     for each in people():
-        client = TestClient(app, base_url="https://testserver")
+        client = client_of(app)
         names = set()
         if each is not None:
             signed_in(client, kit, each)

@@ -14,8 +14,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from fastapi_sessionkit import CookieSettings, RouterGuard, Rule, SessionKit
+from tests.support import SECRET
 
-SECRET = "a secret of at least thirty-two characters"
 MARK = "TOP-SECRET"
 
 
@@ -56,7 +56,7 @@ async def secret(request: Request) -> PlainTextResponse:
     return PlainTextResponse(MARK)
 
 
-def application(files: Path, guard: RouterGuard | None, *, root_path: str = "") -> FastAPI:
+def application_with_secrets(files: Path, guard: RouterGuard | None, *, root_path: str = "") -> FastAPI:
     """One of every kind of thing that can stand behind a path; what is protected says so in its answer."""
     app = FastAPI(root_path=root_path)
     app.api_route("/admin", methods=["GET", "POST"])(marked)

@@ -16,7 +16,6 @@ from itsdangerous import Signer
 from fastapi_sessionkit import (
     CookieBackend,
     CookieSettings,
-    MemoryStore,
     Session,
     SessionKit,
     SessionRecord,
@@ -27,35 +26,15 @@ from fastapi_sessionkit import (
     set_session,
     update_session,
 )
+from tests.support import COOKIE, SECRET, SITE, Clock, RecordingStore
 
-SECRET = "a secret of at least thirty-two characters"
-NAME = "__Host-session"
 GRACE = 10.0
 
 Visitor = Annotated[Session | None, Depends(get_session)]
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
-
-
-class SpiedStore(MemoryStore):
-    """Notes every key that is asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[str] = []
-
-    async def get(self, key: str) -> SessionRecord | None:
-        self.asked.append(key)
-        return await super().get(key)
+class SpiedStore(RecordingStore):
+    """A store whose table can be stolen."""
 
     def dump(self) -> dict[str, SessionRecord]:
         """What somebody has who stole the table."""
@@ -90,7 +69,7 @@ class Site:
     async def send(self, method: str, path: str, *cookies: str, name: str | None = None) -> httpx.Response:
         header = "; ".join(f"{name or self.kit.cookie_name}={cookie}" for cookie in cookies)
         transport = httpx.ASGITransport(app=self.app)
-        async with httpx.AsyncClient(transport=transport, base_url="https://testserver") as client:
+        async with httpx.AsyncClient(transport=transport, base_url=SITE) as client:
             return await client.request(method, path, headers={"cookie": header} if cookies else {})
 
     async def sign_in(self, user: str, *cookies: str) -> str:
@@ -230,7 +209,7 @@ async def test_tossing_a_cookie_without_the_prefix_is_not_looked_at(either: Site
 
     response = await either.send("GET", "/who", mallory, name="session")
 
-    assert either.kit.cookie_name == NAME
+    assert either.kit.cookie_name == COOKIE
     assert response.json() is None
 
 
@@ -241,7 +220,7 @@ async def test_tossing_a_cookie_without_the_prefix_is_not_looked_at(either: Site
 async def test_tossing_a_cookie_whose_name_only_looks_alike(either: Site, name: str) -> None:
     """Browsers drop a space before a name, so that one is the cookie itself; any other spelling is another cookie."""
     mallory = await either.sign_in("mallory")
-    expected = "mallory" if name.strip() == NAME else None
+    expected = "mallory" if name.strip() == COOKIE else None
 
     assert (await either.send("GET", "/who", mallory, name=name)).json() == expected
 
@@ -250,7 +229,7 @@ async def test_tossing_a_cookie_whose_name_only_looks_alike(either: Site, name: 
 @pytest.mark.parametrize("space", [b"\xa0", b"\x85", b"\x1c", b"\x0b", b"\x0c"])
 async def test_tossing_a_cookie_behind_a_space_that_only_python_knows(either: Site, space: bytes) -> None:
     mallory = await either.sign_in("mallory")
-    header = space + f"{NAME}={mallory}".encode()
+    header = space + f"{COOKIE}={mallory}".encode()
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=either.app), base_url="https://x") as client:
         response = await client.get("/who", headers=[(b"cookie", header)])
@@ -269,7 +248,7 @@ async def test_tossing_a_cookie_behind_a_space_that_only_python_knows(either: Si
 async def test_an_invented_id_is_not_adopted_and_never_reaches_the_store(site: Site, token: str) -> None:
     assert await site.who(token) is None
     assert site.store is not None
-    assert site.store.asked == []
+    assert site.store.calls == []
 
 
 @pytest.mark.anyio
@@ -279,7 +258,7 @@ async def test_an_id_signed_with_another_secret_never_reaches_the_store(site: Si
 
     assert await site.who(token) is None
     assert site.store is not None
-    assert site.store.asked == []
+    assert site.store.calls == []
 
 
 @pytest.mark.anyio
@@ -289,7 +268,7 @@ async def test_an_id_signed_with_the_secret_but_not_for_this_purpose_never_reach
 
     assert await site.who(token) is None
     assert site.store is not None
-    assert site.store.asked == []
+    assert site.store.calls == []
 
 
 @pytest.mark.anyio

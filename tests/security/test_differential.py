@@ -13,7 +13,8 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from fastapi_sessionkit import CookieSettings, RouterGuard, Rule, SessionKit
-from tests.security.differential import GUARDS, MARK, SECRET, application, spellings
+from tests.security.differential import GUARDS, MARK, application_with_secrets, spellings
+from tests.support import SECRET
 
 
 def lets_out(status: int, body: bytes) -> bool:
@@ -193,13 +194,13 @@ class Pair:
 
 @pytest.fixture(scope="module", params=GUARDS)
 def pair(request: pytest.FixtureRequest, files: Path) -> Pair:
-    return Pair(application(files, GUARDS[request.param]()), application(files, None))
+    return Pair(application_with_secrets(files, GUARDS[request.param]()), application_with_secrets(files, None))
 
 
 @pytest.mark.anyio
 async def test_the_unguarded_application_does_let_secrets_out_under_odd_spellings(files: Path) -> None:
     """Otherwise this file would prove nothing: these are the spellings that a guard has to know about."""
-    app = application(files, None)
+    app = application_with_secrets(files, None)
     odd = ["/admin\n", "/admin/users\n", "/static/public/../private/secret.txt", "/static//private/secret.txt", "/sub/"]
 
     answers = [await answer(app, scope_of(path)) for path in odd]
@@ -228,7 +229,8 @@ async def test_attack_by_a_root_path_that_the_guard_reads_differently(pair: Pair
 @pytest.mark.parametrize("root_path", ["/root", "/admin", "/sub"])
 async def test_attack_on_an_application_that_says_its_own_root_path(files: Path, root_path: str) -> None:
     pair = Pair(
-        application(files, GUARDS["rules"](), root_path=root_path), application(files, None, root_path=root_path)
+        application_with_secrets(files, GUARDS["rules"](), root_path=root_path),
+        application_with_secrets(files, None, root_path=root_path),
     )
 
     for path in ATTACKS:
@@ -239,8 +241,8 @@ async def test_attack_on_an_application_that_says_its_own_root_path(files: Path,
 @pytest.mark.anyio
 @pytest.mark.parametrize("place", ["/outer", "/admin", "/outer/{tenant}"])
 async def test_attack_on_an_application_that_is_mounted_in_another(files: Path, place: str) -> None:
-    guarded = Starlette(routes=[Mount(place, application(files, GUARDS["rules"]()))])
-    unguarded = Starlette(routes=[Mount(place, application(files, None))])
+    guarded = Starlette(routes=[Mount(place, application_with_secrets(files, GUARDS["rules"]()))])
+    unguarded = Starlette(routes=[Mount(place, application_with_secrets(files, None))])
     at = place.replace("{tenant}", "acme")
     let_out = 0
 
@@ -280,8 +282,8 @@ async def test_attack_by_head_where_a_rule_names_get(files: Path, path: str) -> 
     """The answer to HEAD has no body and still says too much: that it is there, how long it is, and its hash."""
     guard = RouterGuard(protect=[Rule("/**", methods=["GET"], role="admin")])
 
-    assert (await answer(application(files, None), scope_of(path, method="HEAD")))[0] == 200
-    assert (await answer(application(files, guard), scope_of(path, method="HEAD")))[0] == 401
+    assert (await answer(application_with_secrets(files, None), scope_of(path, method="HEAD")))[0] == 200
+    assert (await answer(application_with_secrets(files, guard), scope_of(path, method="HEAD")))[0] == 401
 
 
 @pytest.mark.anyio

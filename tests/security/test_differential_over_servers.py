@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.security.differential import GUARDS, MARK, application, spellings
+from tests.security.differential import GUARDS, MARK, application_with_secrets, spellings
 
 PATIENCE = 60.0
 """Seconds for a server to start, to answer and to end: slow machines take some."""
@@ -78,7 +78,10 @@ class ServedPair:
 @pytest.fixture(scope="module", params=["h11", "httptools"])
 def served(request: pytest.FixtureRequest, files: Path) -> Iterator[ServedPair]:
     parser = request.param
-    pair = ServedPair(Served(application(files, GUARDS["rules"]()), parser), Served(application(files, None), parser))
+    pair = ServedPair(
+        Served(application_with_secrets(files, GUARDS["rules"]()), parser),
+        Served(application_with_secrets(files, None), parser),
+    )
     yield pair
     pair.guarded.stop()
     pair.unguarded.stop()

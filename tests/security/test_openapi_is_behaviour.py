@@ -7,7 +7,7 @@ must hold, in an entry every name, and ``{}`` is open to everybody.
 import re
 from dataclasses import dataclass
 from itertools import product
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import httpx
 import pytest
@@ -18,7 +18,6 @@ from fastapi_sessionkit import (
     MemoryStore,
     RouterGuard,
     Rule,
-    Session,
     SessionKit,
     any_permission,
     custom,
@@ -35,14 +34,10 @@ from fastapi_sessionkit import (
     role,
 )
 from fastapi_sessionkit.testing import signed_in
+from tests.support import SECRET, SITE, AppSession, Clock
 
-SECRET = "a secret of at least thirty-two characters"
 SCHEME = "session_cookie"
 NOW = 1_700_000_000.0
-
-
-class AppSession(Session):
-    tier: str = "free"
 
 
 def premium(session: AppSession | None) -> bool:
@@ -112,7 +107,7 @@ DEPENDENCIES: dict[str, Any] = {
 }
 
 
-def application(kit: SessionKit[AppSession]) -> FastAPI:
+def documented_application(kit: SessionKit[AppSession]) -> FastAPI:
     app = FastAPI()
 
     async def endpoint():
@@ -143,14 +138,6 @@ def application(kit: SessionKit[AppSession]) -> FastAPI:
 
 
 anybody_named = custom(anybody)
-
-
-@dataclass
-class Clock:
-    now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass(frozen=True)
@@ -200,7 +187,8 @@ def callers() -> list[Caller]:
     permissions = [(), ("settings:write",), ("reports:write", "a"), ("settings:write", "reports:write", "a")]
     found = [Caller(None)]
     for number, (own, may) in enumerate(product(roles, permissions)):
-        tier, age = (("free", 0.0), ("premium", 3_600.0), ("premium", 0.0))[number % 3]
+        paying, age = ((False, 0.0), (True, 3_600.0), (True, 0.0))[number % 3]
+        tier: Literal["free", "premium"] = "premium" if paying else "free"
         found.append(Caller(AppSession(user_id=f"user-{number}", roles=own, permissions=may, tier=tier), age))
     return found
 
@@ -237,7 +225,7 @@ class Site:
     clock: Clock
 
     def client_of(self, caller: Caller) -> httpx.AsyncClient:
-        client = httpx.AsyncClient(transport=httpx.ASGITransport(app=self.app), base_url="https://testserver")
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app=self.app), base_url=SITE)
         if caller.session is not None:
             self.clock.now = NOW - caller.age
             signed_in(client, self.kit, caller.session)
@@ -254,7 +242,7 @@ def site(request: pytest.FixtureRequest) -> Site:
         backend=MemoryStore() if request.param == "memory" else None,
         clock=clock,
     )
-    return Site(application(kit), kit, clock)
+    return Site(documented_application(kit), kit, clock)
 
 
 @pytest.mark.anyio
@@ -305,7 +293,7 @@ async def test_hooks_of_the_application_are_behind_the_same_names(caller: Caller
     access = Access(get_roles=lambda session: ["admin"] if session.user_id == "ada" else [])
     clock = Clock()
     kit = SessionKit(AppSession, secret_key=SECRET, access=access, clock=clock)
-    site = Site(application(kit), kit, clock)
+    site = Site(documented_application(kit), kit, clock)
 
     operation = site.app.openapi()["paths"]["/admin"]["delete"]
     response = await site.client_of(caller).delete("/admin")

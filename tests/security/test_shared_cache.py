@@ -31,8 +31,8 @@ from fastapi_sessionkit import (
     set_session,
     update_session,
 )
+from tests.support import SECRET, SITE
 
-SECRET = "a secret of at least thirty-two characters"
 NOBODY = "nobody"
 USERS = ("ada", "bob")
 CACHED = "public, max-age=3600, s-maxage=3600"
@@ -46,7 +46,7 @@ def name_of(session: Session | None) -> str:
     return NOBODY if session is None else session.user_id
 
 
-def application(files: Path, *, in_memory: bool) -> FastAPI:
+def cached_application(files: Path, *, in_memory: bool) -> FastAPI:
     app = FastAPI()
     backend = MemoryStore() if in_memory else None
     kit = SessionKit(secret_key=SECRET, backend=backend)
@@ -252,12 +252,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=["cookie", "memory"])
 def app(request: pytest.FixtureRequest, files: Path) -> FastAPI:
-    return application(files, in_memory=request.param == "memory")
+    return cached_application(files, in_memory=request.param == "memory")
 
 
-def client_of(app: FastAPI) -> httpx.AsyncClient:
+def async_client_of(app: FastAPI) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="https://testserver")
+    return httpx.AsyncClient(transport=transport, base_url=SITE)
 
 
 @pytest.mark.anyio
@@ -268,7 +268,7 @@ async def test_no_order_of_visits_serves_one_users_response_to_another(
     app: FastAPI, visits: list[tuple[int, str]], *, honours_vary: bool
 ) -> None:
     browsers = [Browser(), Browser(), Browser()]
-    async with client_of(app) as client:
+    async with async_client_of(app) as client:
         cache = SharedCache(client, honours_vary)
         for who in (0, 1):
             await visit(cache, browsers[who], f"/sign-in/{USERS[who]}")
@@ -280,7 +280,7 @@ async def test_no_order_of_visits_serves_one_users_response_to_another(
 @pytest.mark.parametrize("honours_vary", [True, False])
 @pytest.mark.parametrize("path", [*PAGES, "/cached-sign-in/ada"])
 async def test_each_page_is_safe_after_somebody_else_saw_it(app: FastAPI, path: str, *, honours_vary: bool) -> None:
-    async with client_of(app) as client:
+    async with async_client_of(app) as client:
         cache = SharedCache(client, honours_vary)
         ada, bob = Browser(), Browser()
         await visit(cache, ada, "/sign-in/ada")
@@ -297,14 +297,14 @@ async def test_each_page_is_safe_after_somebody_else_saw_it(app: FastAPI, path: 
 @pytest.mark.anyio
 async def test_what_an_application_calls_public_is_still_told_apart_by_a_cache_that_honours_vary(files: Path) -> None:
     """Its own ``Cache-Control`` is left alone: a page that shows who is signed in should not be called public."""
-    app = application(files, in_memory=False)
+    app = cached_application(files, in_memory=False)
 
     @app.get("/its-own-fault")
     async def its_own_fault(response: Response, session: Visitor):
         response.headers["cache-control"] = CACHED
         return name_of(session)
 
-    async with client_of(app) as client:
+    async with async_client_of(app) as client:
         cache = SharedCache(client, honours_vary=True)
         ada, bob = Browser(), Browser()
         await visit(cache, ada, "/sign-in/ada")
@@ -316,7 +316,7 @@ async def test_what_an_application_calls_public_is_still_told_apart_by_a_cache_t
 @pytest.mark.anyio
 async def test_the_cache_does_serve_what_is_the_same_for_everybody(app: FastAPI) -> None:
     """Otherwise the cache of this file would prove nothing."""
-    async with client_of(app) as client:
+    async with async_client_of(app) as client:
         cache = SharedCache(client, honours_vary=True)
         answers = [await cache.get("/public", cookie) for cookie in (None, "a=1", "b=2")]
 
@@ -326,7 +326,7 @@ async def test_the_cache_does_serve_what_is_the_same_for_everybody(app: FastAPI)
 @pytest.mark.anyio
 async def test_the_cache_would_leak_what_says_nothing_about_cookies(app: FastAPI) -> None:
     """Otherwise the cache of this file would prove nothing."""
-    async with client_of(app) as client:
+    async with async_client_of(app) as client:
         cache = SharedCache(client, honours_vary=True)
         careless = httpx.Response(200, text="ada", headers={"set-cookie": "session=1"})
         cache._keep("/visitor", {"cookie": "ada"}, careless)  # noqa: SLF001

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request
 
 from fastapi_sessionkit import Session, SessionBackend, SessionKit, SessionStore
+from tests.support import SECRET
 
-SECRET = "a secret of the tests, forty characters!"
 IDLE, ABSOLUTE, GRACE = 600.0, 3_600.0, 10.0
 
 
@@ -49,7 +49,7 @@ class World:
         }
         self.kit = SessionKit(StackSession, secret_key=SECRET, backend=backend, clock=clock, **settings)
         self.pauses = Pauses()
-        self.app = application(self.kit, self.pauses)
+        self.app = stack_application(self.kit, self.pauses)
 
     def browser(self, token: str | None = None) -> "Browser":
         return Browser(self, token)
@@ -142,7 +142,7 @@ async def call(app: Any, method: str, path: str, headers: list[tuple[bytes, byte
     return messages[0]["status"], messages[0]["headers"], body
 
 
-def application(kit: SessionKit[StackSession], pauses: Pauses | None = None) -> FastAPI:
+def stack_application(kit: SessionKit[StackSession], pauses: Pauses | None = None) -> FastAPI:
     app = FastAPI()
     kit.install(app)
     _sign_in_and_out(app, kit)

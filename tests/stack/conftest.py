@@ -11,10 +11,10 @@ from fastapi_sessionkit import MemoryStore, SessionStore
 from fastapi_sessionkit._contract.tools import PATIENCE
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.stores.sql import SQLStore
-from tests.conftest import Clock
 from tests.stack.application import World
 from tests.stores.postgres_server import ForeignPostgres, PostgresServer, start_postgres
 from tests.stores.redis_servers import RedisCluster, RedisServer
+from tests.support import Clock
 
 ENGINES = ("memory", "sqlite", "postgres", "redis", "cluster")
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from fastapi_sessionkit.stores.redis import RedisStore
-from tests.conftest import Clock
 from tests.stack.application import Answer, Browser, World
 from tests.stores.redis_servers import RedisCluster, RedisServer
+from tests.support import Clock
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,9 @@ import pytest
 
 from fastapi_sessionkit import SessionStore
 from fastapi_sessionkit._contract.tools import eventually
-from tests.conftest import Clock
 from tests.stack.application import World
 from tests.stack.lifespan import running
+from tests.support import Clock
 
 pytestmark = pytest.mark.anyio
 

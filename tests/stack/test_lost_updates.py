@@ -6,9 +6,9 @@ import random
 import pytest
 
 from fastapi_sessionkit import SessionStore
-from tests.conftest import Clock
 from tests.stack.application import World
 from tests.stack.schedule import Watched
+from tests.support import Clock
 
 pytestmark = pytest.mark.anyio
 

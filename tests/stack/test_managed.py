@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from fastapi_sessionkit import SessionStore
-from tests.conftest import Clock
 from tests.stack.application import World
+from tests.support import Clock
 
 pytestmark = pytest.mark.anyio
 

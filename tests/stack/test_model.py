@@ -17,9 +17,9 @@ from hypothesis.stateful import (
 )
 
 from fastapi_sessionkit import SessionStore
-from tests.conftest import Clock
 from tests.stack.application import ABSOLUTE, GRACE, IDLE, Answer, Browser, World
 from tests.stack.conftest import Make
+from tests.support import Clock
 
 USERS = ("ada", "grace")
 EXAMPLES = {"memory": 200, "sqlite": 50, "postgres": 40, "redis": 50, "cluster": 30}

@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from fastapi_sessionkit import MemoryStore, SessionRecord, SessionStore, StoreUnavailable
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.stores.sql import SQLStore
-from tests.conftest import Clock
 from tests.stack.application import IDLE, Answer, Browser, World
 from tests.stack.conftest import Make
 from tests.stores.postgres_server import ForeignPostgres
 from tests.stores.redis_servers import Proxy, RedisServer
+from tests.support import Clock
 
 pytestmark = pytest.mark.anyio
 

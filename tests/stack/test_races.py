@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from fastapi_sessionkit import SessionStore
-from tests.conftest import Clock
 from tests.stack.application import GRACE, IDLE, Browser, World
 from tests.stack.conftest import Make
 from tests.stack.schedule import Watched, interleaved
+from tests.support import Clock
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,9 @@ import asyncpg  # type: ignore[import-untyped]
 import pytest
 
 from fastapi_sessionkit.stores.sql import SQLStore
-from tests.conftest import Clock
 from tests.stack.application import World
 from tests.stack.conftest import Make
+from tests.support import Clock
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from fastapi_sessionkit import MemoryStore, SessionStore
 from fastapi_sessionkit.stores.sql import SQLStore
-from tests.conftest import Clock
 from tests.stack.application import IDLE, World
+from tests.support import Clock
 
 pytestmark = pytest.mark.anyio
 
