@@ -26,7 +26,7 @@ from fastapi_sessionkit import (
     update_session,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.support import SECRET, SITE, client_of
+from tests.support import SECRET, SITE, client_of, new_kit
 
 LOGGER = "fastapi_sessionkit.guard"
 
@@ -157,7 +157,7 @@ def test_a_decision_is_logged_at_debug_and_no_louder(everything_logged: pytest.L
 
 def test_a_router_s_guard_logs_too(everything_logged: pytest.LogCaptureFixture) -> None:
     app = FastAPI()
-    SessionKit(secret_key=SECRET).install(app)
+    new_kit().install(app)
     router = APIRouter(dependencies=[Depends(RouterGuard(protect=RULES, debug=True))])
     router.get("/mine")(lambda: None)
     app.include_router(router)

@@ -13,12 +13,11 @@ from fastapi_sessionkit import (
     RouterGuard,
     Rule,
     Session,
-    SessionKit,
     login_redirect_target,
     set_session,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.support import SECRET, SITE
+from tests.support import SITE, new_kit
 
 NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Accept": "*/*"}
 OLD_BROWSER = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
@@ -34,7 +33,7 @@ RULES = [
 
 def client_of(guard: RouterGuard, *, root_path: str = "", who: Session | None = None) -> TestClient:
     app = FastAPI()
-    kit = SessionKit(secret_key=SECRET)
+    kit = new_kit()
     kit.install(app, guard=guard)
 
     @app.api_route("/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
@@ -287,7 +286,7 @@ def test_a_redirect_is_relative_and_under_the_prefix_that_the_browser_knows(
 
 def test_a_prefix_from_a_careless_proxy_header_does_not_turn_the_redirect_into_a_host() -> None:
     app = FastAPI()
-    SessionKit(secret_key=SECRET).install(app, guard=RouterGuard(login_path="/login", global_protect=True))
+    new_kit().install(app, guard=RouterGuard(login_path="/login", global_protect=True))
 
     async def prefixed(scope: Any, receive: Any, send: Any) -> None:
         await app({**scope, "root_path": "//evil.example"}, receive, send)
@@ -311,7 +310,7 @@ def test_a_prefix_from_a_careless_proxy_header_does_not_turn_the_redirect_into_a
 )
 def test_login_brings_the_browser_back_to_exactly_where_it_wanted_to_go(path: str, wanted: str) -> None:
     app = FastAPI()
-    kit = SessionKit(secret_key=SECRET)
+    kit = new_kit()
     kit.install(app, guard=RouterGuard(login_path="/login", global_protect=True))
 
     @app.post("/login")

@@ -46,7 +46,7 @@ from fastapi_sessionkit import (
     signed_in as signed_in_requirement,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.support import EDITOR, SECRET, AppSession, Clock, RecordingStore, client_of
+from tests.support import EDITOR, SECRET, AppSession, Clock, RecordingStore, app_kit, client_of, new_kit
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def store() -> RecordingStore:
 
 @pytest.fixture
 def kit(store: RecordingStore, clock: Clock) -> SessionKit[AppSession]:
-    return SessionKit(AppSession, secret_key=SECRET, backend=store, clock=clock)
+    return app_kit(backend=store, clock=clock)
 
 
 @pytest.fixture
@@ -379,7 +379,7 @@ def test_the_same_dependency_twice_is_equal_and_hashes_alike(
 
 
 def test_dependencies_that_differ_are_not_equal(kit: SessionKit[AppSession]) -> None:
-    other = SessionKit(AppSession, secret_key=SECRET)
+    other = app_kit()
 
     assert require_role("a") != require_role("b")
     assert require_role("a") != has_role("a")
@@ -524,7 +524,7 @@ def test_without_a_kit_the_error_says_how_to_install_one(use: Callable[..., Any]
 def test_with_two_kits_the_error_says_to_use_a_kits_own(use: Callable[..., Any]) -> None:
     app = FastAPI()
     for name in ("customers", "staff"):
-        SessionKit(secret_key=SECRET, name=name, cookie=CookieSettings(name=name)).install(app)
+        new_kit(name=name, cookie=CookieSettings(name=name)).install(app)
 
     @app.get("/", dependencies=[Depends(use)])
     async def read() -> None: ...
@@ -545,8 +545,8 @@ def test_names_are_needed(make: Callable[..., Any]) -> None:
 
 
 def test_in_an_application_inside_another_kit_s_inside_its_own_the_names_mean_its_own_kit() -> None:
-    ours = SessionKit(Session, secret_key=SECRET, name="ours", cookie=CookieSettings(name="ours"))
-    theirs = SessionKit(Session, secret_key=SECRET, name="theirs", cookie=CookieSettings(name="theirs"))
+    ours = new_kit(name="ours", cookie=CookieSettings(name="ours"))
+    theirs = new_kit(name="theirs", cookie=CookieSettings(name="theirs"))
     outer, middle, inner = FastAPI(), FastAPI(), FastAPI()
     ours.install(outer)
     theirs.install(middle)

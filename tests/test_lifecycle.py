@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from fastapi_sessionkit import CookieBackend, SessionKit
+from fastapi_sessionkit import CookieBackend
 from tests.stack.lifespan import running
-from tests.support import SECRET, RecordingStore
+from tests.support import RecordingStore, new_kit
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +51,7 @@ def store() -> PurgedStore:
 
 def app_of(backend: Any, *, lifespan: Any = None, purge_every: float | None = None) -> FastAPI:
     app = FastAPI(lifespan=lifespan)
-    SessionKit(secret_key=SECRET, backend=backend, purge_every=purge_every).install(app)
+    new_kit(backend=backend, purge_every=purge_every).install(app)
     return app
 
 
@@ -142,7 +142,7 @@ async def test_an_application_may_be_started_again(store: PurgedStore) -> None:
 async def test_two_kits_on_one_application_both_close() -> None:
     one, two = PurgedStore(), PurgedStore()
     app = app_of(one)
-    SessionKit(secret_key=SECRET, backend=two, name="staff", cookie=_named("staff"), purge_every=None).install(app)
+    new_kit(backend=two, name="staff", cookie=_named("staff"), purge_every=None).install(app)
     async with running(app):
         pass
 

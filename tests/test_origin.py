@@ -17,13 +17,12 @@ from fastapi_sessionkit import (
     RouterGuard,
     Rule,
     Session,
-    SessionKit,
     clear_session,
     get_session,
     set_session,
 )
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.support import SECRET
+from tests.support import new_kit
 
 SITE = "https://app.example"
 ADA = Session(user_id="ada")
@@ -36,7 +35,7 @@ class Scenario:
 
     def __init__(self, *, guard: RouterGuard | None = None, base_url: str = SITE, **settings: Any) -> None:
         self.done: list[str] = []
-        self.kit = SessionKit(secret_key=SECRET, **settings)
+        self.kit = new_kit(**settings)
         app = FastAPI()
         self.kit.install(app, guard=guard)
 
@@ -272,18 +271,18 @@ def test_a_trusted_origin_does_not_open_the_door_to_who_names_two() -> None:
 )
 def test_what_no_browser_sends_as_an_origin_is_refused_at_construction(wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match="trusted_origins"):
-        SessionKit(secret_key=SECRET, trusted_origins=[wrong])
+        new_kit(trusted_origins=[wrong])
 
 
 def test_one_string_instead_of_a_list_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="takes a list"):
-        SessionKit(secret_key=SECRET, trusted_origins="https://accounts.example")
+        new_kit(trusted_origins="https://accounts.example")
 
 
 @pytest.mark.parametrize("wrong", [None, 5])
 def test_what_is_no_list_is_refused(wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match="takes a list"):
-        SessionKit(secret_key=SECRET, trusted_origins=wrong)
+        new_kit(trusted_origins=wrong)
 
 
 # Switched off
@@ -292,7 +291,7 @@ def test_what_is_no_list_is_refused(wrong: Any) -> None:
 @pytest.mark.parametrize("wrong", [0, None, "false"])
 def test_protection_is_switched_off_by_false_alone(wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match="cross_origin_protection"):
-        SessionKit(secret_key=SECRET, cross_origin_protection=wrong)
+        new_kit(cross_origin_protection=wrong)
 
 
 def test_switched_off_nothing_is_checked() -> None:
@@ -420,10 +419,8 @@ def test_csrf_is_refused_before_the_rules_are_asked() -> None:
 
 def test_two_kits_each_look_after_their_own_cookie() -> None:
     app = FastAPI()
-    customers = SessionKit(secret_key=SECRET)
-    staff = SessionKit(
-        secret_key=SECRET, name="staff", cookie=CookieSettings(name="staff"), trusted_origins=[ELSEWHERE]
-    )
+    customers = new_kit()
+    staff = new_kit(name="staff", cookie=CookieSettings(name="staff"), trusted_origins=[ELSEWHERE])
     customers.install(app)
     staff.install(app)
 

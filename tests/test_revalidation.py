@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 
 from fastapi_sessionkit import ConfigurationError, CookieBackend, MemoryStore, RouterGuard, Rule, SessionKit
 from tests.stack.application import GRACE, Browser, StackSession, World
-from tests.support import SECRET, Clock
+from tests.support import SECRET, Clock, new_kit
 
 pytestmark = pytest.mark.anyio
 
@@ -362,7 +362,7 @@ async def test_a_request_that_does_not_ask_for_the_session_does_not_wait_for_the
 @pytest.mark.parametrize("hook", [lambda session: session, "accounts.check", 7])
 async def test_a_hook_that_is_no_async_function_is_refused(hook: Any) -> None:
     with pytest.raises(ConfigurationError, match="revalidate"):
-        SessionKit(secret_key=SECRET, revalidate=hook)
+        new_kit(revalidate=hook)
 
 
 async def test_the_hook_may_be_an_async_function_or_an_object_that_is_called_like_one(clock: Clock) -> None:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, FutureDatetime, Vali
 from fastapi_sessionkit import MemoryStore, Session, SessionInfo, SessionKit
 from fastapi_sessionkit.stores.base import SessionRecord
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.support import SECRET, client_of
+from tests.support import SECRET, client_of, new_kit
 
 # What it accepts
 
@@ -226,9 +226,9 @@ def test_the_clocks_of_a_record_are_aware_times_in_utc() -> None:
 
 
 def test_extra_fields_changed_in_one_request_are_unknown_to_another_that_has_the_token() -> None:
-    kit = SessionKit(Session, secret_key=SECRET, backend=MemoryStore())
+    kit = new_kit(backend=MemoryStore())
     client = signed_in(
-        TestClient(FastAPI(), base_url="https://testserver"),
+        client_of(FastAPI()),
         kit,
         Session.model_validate({"user_id": "ada", "theme": "dark"}),
     )
@@ -241,8 +241,8 @@ def test_extra_fields_changed_in_one_request_are_unknown_to_another_that_has_the
 
 
 def test_a_loaded_session_can_be_copied_and_pickled() -> None:
-    kit = SessionKit(Session, secret_key=SECRET, backend=MemoryStore())
-    client = TestClient(FastAPI(), base_url="https://testserver")
+    kit = new_kit(backend=MemoryStore())
+    client = client_of(FastAPI())
     session = session_of(signed_in(client, kit, Session.model_validate({"user_id": "ada", "theme": "dark"})), kit)
 
     assert session is not None
@@ -301,8 +301,8 @@ def test_what_one_request_hangs_on_a_session_no_other_request_sees(change: Calla
 
 
 def test_the_names_of_what_was_set_are_each_request_s_own() -> None:
-    kit = SessionKit(Session, secret_key=SECRET, backend=MemoryStore())
-    client = signed_in(TestClient(FastAPI(), base_url="https://testserver"), kit, Session(user_id="ada"))
+    kit = new_kit(backend=MemoryStore())
+    client = signed_in(client_of(FastAPI()), kit, Session(user_id="ada"))
     session = session_of(client, kit)
     assert session is not None
 

@@ -24,7 +24,7 @@ from fastapi_sessionkit import (
     testing,
 )
 from tests.stack.application import ABSOLUTE, GRACE, IDLE, Browser, World
-from tests.support import SECRET, Clock, client_of
+from tests.support import SECRET, Clock, client_of, new_kit
 
 pytestmark = pytest.mark.anyio
 
@@ -141,7 +141,7 @@ def application_that_lists(kit: SessionKit[Any]) -> FastAPI:
 
 
 async def test_list_marks_the_session_of_the_request(clock: Clock) -> None:
-    app = application_that_lists(SessionKit(secret_key=SECRET, backend=MemoryStore(), clock=clock))
+    app = application_that_lists(new_kit(backend=MemoryStore(), clock=clock))
     clients = [client_of(app) for _ in range(3)]
     for client in clients:
         clock.advance(1)
@@ -249,7 +249,7 @@ async def test_revoke_user_keeps_a_session_that_asks_under_its_old_id(world: Wor
 async def test_revoke_user_keeps_nothing_for_a_request_of_nobody_or_somebody_else(
     clock: Clock, user: str | None
 ) -> None:
-    app = application_that_lists(SessionKit(secret_key=SECRET, backend=MemoryStore(), clock=clock))
+    app = application_that_lists(new_kit(backend=MemoryStore(), clock=clock))
     ada, asking = client_of(app), client_of(app)
     ada.post("/login/ada")
     if user is not None:
@@ -271,7 +271,7 @@ async def test_update_user_reaches_every_session_of_the_user_at_once(world: Worl
 
 
 async def test_roles_that_an_administrator_takes_away_are_gone_at_the_next_request(clock: Clock) -> None:
-    kit = SessionKit(secret_key=SECRET, backend=MemoryStore(), clock=clock)
+    kit = new_kit(backend=MemoryStore(), clock=clock)
     app = FastAPI()
     kit.install(app, guard=RouterGuard(protect=[Rule("/admin", role="admin")]))
 
@@ -396,7 +396,7 @@ CALLS: dict[str, Callable[[SessionKit[Any]], Any]] = {
 
 @pytest.mark.parametrize("name", CALLS)
 async def test_with_a_stateless_backend_every_method_says_why_not_and_what_to_use(name: str) -> None:
-    kit = SessionKit(secret_key=SECRET, backend=CookieBackend())
+    kit = new_kit(backend=CookieBackend())
     with pytest.raises(ConfigurationError, match=r"kept on the server; CookieBackend keeps none.*StoreBackend"):
         await CALLS[name](kit)
 
@@ -409,7 +409,7 @@ async def test_with_a_broken_store_every_method_says_that_it_is_unavailable(name
 
         list_user = delete_user = purge = get
 
-    kit = SessionKit(secret_key=SECRET, backend=Broken(), clock=clock)
+    kit = new_kit(backend=Broken(), clock=clock)
     with pytest.raises(StoreUnavailable):
         await CALLS[name](kit)
 
@@ -433,7 +433,7 @@ async def test_update_user_leaves_a_session_alone_that_has_become_another_users_
                 assert await self.replace(key, taken, version=record.version)
             return found
 
-    kit = SessionKit(Session, secret_key=SECRET, backend=Slow(), clock=clock)
+    kit = new_kit(backend=Slow(), clock=clock)
     testing.signed_in(client_of(FastAPI()), kit, Session(user_id="support"))
 
     assert await kit.sessions.update_user("support", role="admin") == 0
@@ -443,14 +443,14 @@ async def test_update_user_leaves_a_session_alone_that_has_become_another_users_
 
 @pytest.mark.parametrize("user_id", ["a\x00b", "\ud800"])
 async def test_a_user_id_that_no_store_can_hold_has_no_sessions(user_id: str, clock: Clock) -> None:
-    kit = SessionKit(Session, secret_key=SECRET, backend=MemoryStore(), clock=clock)
+    kit = new_kit(backend=MemoryStore(), clock=clock)
 
     assert await kit.sessions.list(user_id) == []
     assert await kit.sessions.revoke_user(user_id) == 0
 
 
 async def test_a_user_id_that_is_no_text_is_an_error_and_revokes_nothing_in_silence(clock: Clock) -> None:
-    kit = SessionKit(Session, secret_key=SECRET, backend=MemoryStore(), clock=clock)
+    kit = new_kit(backend=MemoryStore(), clock=clock)
 
     with pytest.raises(TypeError, match="as text"):
         await kit.sessions.revoke_user(7)  # type: ignore[arg-type]
@@ -461,7 +461,7 @@ async def test_a_rotation_that_the_store_fails_leaves_no_session_that_nobody_has
         async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
             raise OSError("gone")
 
-    kit = SessionKit(Session, secret_key=SECRET, backend=Failing(), clock=clock)
+    kit = new_kit(backend=Failing(), clock=clock)
     app = FastAPI()
     kit.install(app)
 

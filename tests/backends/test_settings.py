@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from fastapi import Depends, FastAPI
 
-from fastapi_sessionkit import ConfigurationError, CookieBackend, Session, SessionKit
+from fastapi_sessionkit import ConfigurationError, CookieBackend, Session
 from fastapi_sessionkit.testing import signed_in
-from tests.support import SECRET, client_of
+from tests.support import client_of, new_kit
 
 
 @pytest.mark.parametrize("encrypt", ["no", None, 0])
@@ -27,13 +27,13 @@ DURATIONS = ["idle_timeout", "absolute_timeout", "rotation_grace", "revalidate_e
 )
 def test_a_duration_is_at_most_100_years(setting: str, wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"{setting} must be .* at most 100 years"):
-        SessionKit(secret_key=SECRET, **{setting: wrong})
+        new_kit(**{setting: wrong})
 
 
 def test_a_session_of_100_years_can_be_told_about() -> None:
     longest = timedelta(days=36_525)
     # At a whole second: with a fraction the sum of the two is rounded, to a microsecond more or less.
-    kit = SessionKit(secret_key=SECRET, idle_timeout=longest, absolute_timeout=longest, clock=lambda: 1_800_000_000.0)
+    kit = new_kit(idle_timeout=longest, absolute_timeout=longest, clock=lambda: 1_800_000_000.0)
     app = FastAPI()
     kit.install(app)
     app.get("/")(lambda info=Depends(kit.get_session_info): info)
@@ -47,4 +47,4 @@ def test_a_session_of_100_years_can_be_told_about() -> None:
 @pytest.mark.parametrize("wrong", [5, None, "now"])
 def test_a_source_of_times_or_ids_is_something_to_call(setting: str, wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"{setting}=.* takes a function"):
-        SessionKit(secret_key=SECRET, **{setting: wrong})
+        new_kit(**{setting: wrong})

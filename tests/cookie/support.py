@@ -10,13 +10,12 @@ from starlette.responses import PlainTextResponse, Response
 from fastapi_sessionkit import (
     RouterGuard,
     Session,
-    SessionKit,
     clear_session,
     get_session,
     set_session,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.support import COOKIE, SECRET, SITE
+from tests.support import COOKIE, SITE, new_kit
 
 NAME = COOKIE.encode()
 
@@ -25,7 +24,7 @@ class Site:
     """An application that says who one is, and hands out tokens."""
 
     def __init__(self, *, guard: RouterGuard | None = None, **options: Any) -> None:
-        self.kit = SessionKit(secret_key=SECRET, **options)
+        self.kit = new_kit(**options)
         self.app = FastAPI()
         self.kit.install(self.app, guard=guard)
 

@@ -21,7 +21,7 @@ from fastapi_sessionkit import (
     update_session,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.support import SECRET, client_of
+from tests.support import client_of, new_kit
 
 
 def caching_site() -> tuple[TestClient, SessionKit[Session]]:
@@ -29,7 +29,7 @@ def caching_site() -> tuple[TestClient, SessionKit[Session]]:
         protect=[Rule("/public/**", public=True), Rule("/gated/**"), Rule("/staff/**", role="staff")],
         login_path="/login",
     )
-    kit = SessionKit(secret_key=SECRET)
+    kit = new_kit()
     app = FastAPI()
     kit.install(app, guard=guard)
 

@@ -13,9 +13,9 @@ from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
 from examples.file_store import FileStore
-from fastapi_sessionkit import Session, SessionKit, SessionRecord, set_session
+from fastapi_sessionkit import Session, SessionRecord, set_session
 from fastapi_sessionkit.testing import SessionStoreContract
-from tests.support import SECRET, client_of
+from tests.support import client_of, new_kit
 
 REPOSITORY = Path(__file__).parents[2]
 KEY = "0a" * 32
@@ -53,7 +53,7 @@ def record(data: bytes, version: int = 1) -> SessionRecord:
 
 def restarted(folder: Path) -> TestClient:
     """One process' life of it."""
-    kit = SessionKit(secret_key=SECRET, backend=FileStore(folder))
+    kit = new_kit(backend=FileStore(folder))
     app = FastAPI()
     kit.install(app)
 

@@ -6,13 +6,13 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from fastapi_sessionkit import RouterGuard, Rule, Session, SessionKit
+from fastapi_sessionkit import RouterGuard, Rule, Session
 from fastapi_sessionkit.testing import signed_in
-from tests.support import SECRET, client_of
+from tests.support import client_of, new_kit
 
 
 def signed_in_browser(guard: RouterGuard) -> TestClient:
-    kit = SessionKit(secret_key=SECRET)
+    kit = new_kit()
     app = FastAPI()
     kit.install(app, guard=guard)
     for path in ("/", "/login"):

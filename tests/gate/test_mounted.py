@@ -14,13 +14,12 @@ from fastapi_sessionkit import (
     RouterGuard,
     Rule,
     Session,
-    SessionKit,
     get_session,
     require_role,
 )
 from fastapi_sessionkit.testing import signed_in
 from tests.gate.support import ADMIN, CUSTOMER, NAVIGATION
-from tests.support import SECRET, client_of, new_kit
+from tests.support import client_of, new_kit
 
 
 def test_a_sub_application_without_a_kit_uses_the_one_around_it() -> None:
@@ -47,7 +46,7 @@ def test_a_sub_application_without_a_kit_uses_the_one_around_it() -> None:
 
 def test_a_sub_application_with_a_kit_of_its_own_has_its_own_sessions_and_its_own_rules() -> None:
     outer, app = new_kit(), FastAPI()
-    inner = SessionKit(secret_key=SECRET, name="staff", cookie=CookieSettings(name="staff"))
+    inner = new_kit(name="staff", cookie=CookieSettings(name="staff"))
     sub = FastAPI()
     outer.install(app)
     inner.install(sub, guard=RouterGuard(protect=[Rule("/admin/**", role="admin")], login_path="/login"))
@@ -73,7 +72,7 @@ def test_a_sub_application_with_a_kit_of_its_own_has_its_own_sessions_and_its_ow
 
 def test_the_outer_gate_stands_before_a_sub_application_with_a_gate_of_its_own() -> None:
     outer, app, sub = new_kit(), FastAPI(), FastAPI()
-    inner = SessionKit(secret_key=SECRET, name="staff", cookie=CookieSettings(name="staff"))
+    inner = new_kit(name="staff", cookie=CookieSettings(name="staff"))
     outer.install(app, guard=RouterGuard(protect=[Rule("/sub/**")]))
     inner.install(sub, guard=RouterGuard(protect=[Rule("/page")]))
 

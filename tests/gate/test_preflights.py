@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from fastapi_sessionkit import RouterGuard, Rule, Session, SessionKit
 from fastapi_sessionkit.testing import signed_in
 from tests.gate.support import ADMIN, CUSTOMER, PREFLIGHT
-from tests.support import SECRET, client_of, new_kit
+from tests.support import client_of, new_kit
 
 
 def cors_app(*, middleware: bool) -> tuple[FastAPI, SessionKit[Session]]:
@@ -124,7 +124,7 @@ def test_what_looks_like_a_preflight_runs_nothing_behind_the_guard_of_a_mounted_
     guarded.api_route("/secret", methods=["GET", "OPTIONS"])(lambda: "secret")
     guarded.options("/alone")(lambda: "nothing else")
     app = FastAPI()
-    SessionKit(secret_key=SECRET).install(app)
+    new_kit().install(app)
     app.mount("/sub", guarded)
     client = client_of(app)
 
@@ -134,7 +134,7 @@ def test_what_looks_like_a_preflight_runs_nothing_behind_the_guard_of_a_mounted_
 
 def test_what_looks_like_a_preflight_does_not_reach_what_answers_unknown_paths() -> None:
     app = FastAPI()
-    SessionKit(secret_key=SECRET).install(app, guard=RouterGuard(global_protect=True))
+    new_kit().install(app, guard=RouterGuard(global_protect=True))
     app.router.default = PlainTextResponse("secret")
 
     client = client_of(app)

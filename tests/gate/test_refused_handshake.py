@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, HTTPException, WebSocket
 
-from fastapi_sessionkit import MemoryStore, Session, SessionKit, update_session
+from fastapi_sessionkit import MemoryStore, Session, update_session
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.support import SECRET, client_of
+from tests.support import client_of, new_kit
 
 
 @pytest.mark.anyio
 async def test_a_handshake_that_is_refused_without_a_response_leaves_the_id_where_the_cookie_is() -> None:
     """Such a server can send no cookie, so a move to a new id would sign the visitor out."""
-    kit = SessionKit(secret_key=SECRET, backend=MemoryStore())
+    kit = new_kit(backend=MemoryStore())
     app = FastAPI()
     kit.install(app)
 

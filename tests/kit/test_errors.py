@@ -10,13 +10,12 @@ from fastapi_sessionkit import (
     RouterGuard,
     Rule,
     Session,
-    SessionKit,
     SessionKitError,
     SessionRecord,
     clear_session,
 )
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.support import SECRET, app_kit, client_of, holding
+from tests.support import app_kit, client_of, holding, new_kit
 
 
 def test_every_error_has_one_root_and_refusals_are_http_exceptions() -> None:
@@ -46,7 +45,7 @@ def test_signing_out_of_a_store_that_is_full_works() -> None:
         async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
             raise OSError("no space left")
 
-    kit = SessionKit(secret_key=SECRET, backend=Full())
+    kit = new_kit(backend=Full())
     app = FastAPI()
     kit.install(app)
 
@@ -62,7 +61,7 @@ def test_signing_out_of_a_store_that_is_full_works() -> None:
 
 
 def test_a_helper_in_a_handler_of_an_unhandled_error_says_that_it_comes_too_late() -> None:
-    kit = SessionKit(secret_key=SECRET)
+    kit = new_kit()
     app = FastAPI()
     kit.install(app)
     said: list[str] = []

@@ -19,7 +19,7 @@ from fastapi_sessionkit import (
 )
 from fastapi_sessionkit.testing import signed_in
 from tests.kit.support import add_routes, ask
-from tests.support import SECRET, AppSession, app_kit, client_of
+from tests.support import AppSession, app_kit, client_of, new_kit
 
 
 def mounted(kit: SessionKit[Any], sub_kit: SessionKit[Any] | None, **guards: RouterGuard) -> FastAPI:
@@ -142,8 +142,8 @@ def test_two_applications_of_one_starlette_keep_their_kits_apart() -> None:
 
 def test_a_mounted_application_whose_kit_uses_the_same_cookie_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     outer, inner = FastAPI(), FastAPI()
-    SessionKit(secret_key=SECRET).install(outer)
-    SessionKit(secret_key=SECRET).install(inner)
+    new_kit().install(outer)
+    new_kit().install(inner)
     outer.mount("/staff", inner)
 
     with caplog.at_level(logging.WARNING), TestClient(outer):

@@ -3,7 +3,7 @@
 import pytest
 
 from fastapi_sessionkit import CookieBackend, SessionBackend, SessionKit, StoreBackend
-from tests.support import SECRET, AppSession, Clock, RecordingStore
+from tests.support import AppSession, Clock, RecordingStore, app_kit
 
 
 @pytest.fixture
@@ -20,10 +20,10 @@ def backend(request: pytest.FixtureRequest, store: RecordingStore) -> SessionBac
 
 @pytest.fixture
 def kit(backend: SessionBackend, clock: Clock) -> SessionKit[AppSession]:
-    return SessionKit(AppSession, secret_key=SECRET, backend=backend, clock=clock)
+    return app_kit(backend=backend, clock=clock)
 
 
 @pytest.fixture
 def stored(store: RecordingStore, clock: Clock) -> SessionKit[AppSession]:
     """A kit on the store, where only that is in question."""
-    return SessionKit(AppSession, secret_key=SECRET, backend=store, clock=clock)
+    return app_kit(backend=store, clock=clock)

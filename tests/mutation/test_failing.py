@@ -21,7 +21,17 @@ from fastapi_sessionkit import (
 )
 from fastapi_sessionkit.testing import session_of, signed_in
 from tests.mutation.support import Change
-from tests.support import ADA, COOKIE, SECRET, AppSession, Clock, RecordingStore, application, client_of
+from tests.support import (
+    ADA,
+    COOKIE,
+    AppSession,
+    Clock,
+    RecordingStore,
+    app_kit,
+    application,
+    client_of,
+    new_kit,
+)
 
 # When nothing is saved
 
@@ -191,7 +201,7 @@ def test_a_failing_store_is_503_for_whoever_asks_and_nothing_for_whoever_does_no
 
 
 def test_a_failing_store_behind_the_gate_is_503_and_not_a_redirect_to_the_login_page(store: RecordingStore) -> None:
-    kit, app = SessionKit(AppSession, secret_key=SECRET, backend=store), FastAPI()
+    kit, app = app_kit(backend=store), FastAPI()
     kit.install(app, guard=RouterGuard(login_path="/login", global_protect=True))
     client = client_of(app)
     signed_in(client, kit, ADA)
@@ -285,7 +295,7 @@ def test_module_level_helpers_in_a_handler_are_the_outer_kit_s_when_its_commit_f
     stored: SessionKit[AppSession], store: RecordingStore
 ) -> None:
     (app, client), inner = application(stored), FastAPI()
-    SessionKit(secret_key=SECRET, name="inner", cookie=CookieSettings(name="inner")).install(inner)
+    new_kit(name="inner", cookie=CookieSettings(name="inner")).install(inner)
     app.mount("/inner", inner)
 
     @app.exception_handler(StoreUnavailable)

@@ -19,7 +19,17 @@ from fastapi_sessionkit import (
 )
 from fastapi_sessionkit.testing import session_of, signed_in
 from tests.mutation.support import Change, every_helper
-from tests.support import ADA, COOKIE, SECRET, AppSession, Clock, RecordingStore, application, client_of, holding
+from tests.support import (
+    ADA,
+    COOKIE,
+    AppSession,
+    Clock,
+    RecordingStore,
+    app_kit,
+    application,
+    client_of,
+    holding,
+)
 
 # Too late
 
@@ -89,7 +99,7 @@ def test_while_the_commit_is_waiting_for_the_store_every_helper_raises_and_says_
                 during.pop()()
             return await super().replace(key, record, version=version)
 
-    kit = SessionKit(AppSession, secret_key=SECRET, backend=Waiting(), clock=clock)
+    kit = app_kit(backend=Waiting(), clock=clock)
     app, client = application(kit)
     raised: list[SessionKitError] = []
 

@@ -19,7 +19,18 @@ from fastapi_sessionkit import (
 )
 from fastapi_sessionkit.testing import session_of, signed_in
 from tests.mutation.support import runs
-from tests.support import ADA, COOKIE, SECRET, AppSession, Clock, RecordingStore, application, client_of, holding
+from tests.support import (
+    ADA,
+    COOKIE,
+    SECRET,
+    AppSession,
+    Clock,
+    RecordingStore,
+    app_kit,
+    application,
+    client_of,
+    holding,
+)
 
 # Changing
 
@@ -275,7 +286,7 @@ def test_a_stored_session_that_no_longer_fits_is_nobody_is_logged_without_values
         tier: Literal["bronze", "silver"] = "bronze"
 
     store = RecordingStore()
-    old = SessionKit(AppSession, secret_key=SECRET, backend=store, clock=clock)
+    old = app_kit(backend=store, clock=clock)
     new = SessionKit(New, secret_key=SECRET, backend=StoreBackend(store), clock=clock)
     app, client = application(new)
 

@@ -13,8 +13,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from fastapi_sessionkit import CookieSettings, RouterGuard, Rule, SessionKit
-from tests.support import SECRET
+from fastapi_sessionkit import CookieSettings, RouterGuard, Rule
+from tests.support import new_kit
 
 MARK = "TOP-SECRET"
 
@@ -71,7 +71,7 @@ def application_with_secrets(files: Path, guard: RouterGuard | None, *, root_pat
     app.mount("/static", StaticFiles(directory=files))
     app.add_route("/starlette/hidden", secret)
     if guard is not None:
-        SessionKit(secret_key=SECRET, cookie=CookieSettings(https_only=False)).install(app, guard=guard)
+        new_kit(cookie=CookieSettings(https_only=False)).install(app, guard=guard)
     return app
 
 

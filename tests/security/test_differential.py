@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from fastapi_sessionkit import CookieSettings, RouterGuard, Rule, SessionKit
+from fastapi_sessionkit import CookieSettings, RouterGuard, Rule
 from tests.security.differential import GUARDS, MARK, application_with_secrets, spellings
-from tests.support import SECRET
+from tests.support import new_kit
 
 
 def lets_out(status: int, body: bytes) -> bool:
@@ -259,7 +259,7 @@ async def test_attack_on_an_application_that_is_mounted_in_another(files: Path, 
 @pytest.mark.parametrize("path", ["/admin/users", "/admin/users/", "/admin/users\n", "/admin//users", "/admin/./users"])
 async def test_attack_on_a_guard_that_is_a_dependency_of_a_router(path: str) -> None:
     app = FastAPI()
-    SessionKit(secret_key=SECRET, cookie=CookieSettings(https_only=False)).install(app)
+    new_kit(cookie=CookieSettings(https_only=False)).install(app)
     guard = RouterGuard(protect=[Rule("/admin/**", role="admin")])
     router = APIRouter(prefix="/admin", dependencies=[Depends(guard)])
 

@@ -34,7 +34,7 @@ from fastapi_sessionkit import (
     role,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.support import SECRET, SITE, AppSession, Clock
+from tests.support import SITE, AppSession, Clock, app_kit
 
 SCHEME = "session_cookie"
 NOW = 1_700_000_000.0
@@ -236,9 +236,7 @@ class Site:
 @pytest.fixture(scope="module", params=["cookie", "memory"])
 def site(request: pytest.FixtureRequest) -> Site:
     clock = Clock()
-    kit = SessionKit(
-        AppSession,
-        secret_key=SECRET,
+    kit = app_kit(
         backend=MemoryStore() if request.param == "memory" else None,
         clock=clock,
     )
@@ -292,7 +290,7 @@ async def test_hooks_of_the_application_are_behind_the_same_names(caller: Caller
     """With ``Access`` the names stay, and what they mean is the application's."""
     access = Access(get_roles=lambda session: ["admin"] if session.user_id == "ada" else [])
     clock = Clock()
-    kit = SessionKit(AppSession, secret_key=SECRET, access=access, clock=clock)
+    kit = app_kit(access=access, clock=clock)
     site = Site(documented_application(kit), kit, clock)
 
     operation = site.app.openapi()["paths"]["/admin"]["delete"]

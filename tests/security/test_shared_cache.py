@@ -22,7 +22,6 @@ from fastapi_sessionkit import (
     RouterGuard,
     Rule,
     Session,
-    SessionKit,
     clear_session,
     get_session,
     is_authenticated,
@@ -31,7 +30,7 @@ from fastapi_sessionkit import (
     set_session,
     update_session,
 )
-from tests.support import SECRET, SITE
+from tests.support import SITE, new_kit
 
 NOBODY = "nobody"
 USERS = ("ada", "bob")
@@ -49,7 +48,7 @@ def name_of(session: Session | None) -> str:
 def cached_application(files: Path, *, in_memory: bool) -> FastAPI:
     app = FastAPI()
     backend = MemoryStore() if in_memory else None
-    kit = SessionKit(secret_key=SECRET, backend=backend)
+    kit = new_kit(backend=backend)
     guard = RouterGuard(
         protect=[
             Rule("/guarded/**", role="user"),
