@@ -185,7 +185,7 @@ def test_certain_and_never_hold_for_every_template(pattern: str, pieces: list[st
     ["[a/]+", ".+", "[^a]+", r"\S+", r"\D", "[!-~]+", "[--9]", "[+-9]", r"\x2f", "(?=a/)a", "a(?<=/a)", r"\ba", "^a$",
      "[^a]/[^b]", r"[^\]/]", "[]/]", "(?s:.)", r"[^\x2f]", "a/b", "[_-/]", "[a-z/]"],
 )  # fmt: skip
-def test_a_convertor_that_might_match_slashes_or_looks_around_counts_as_path(
+def test_a_convertor_that_may_match_slashes_or_looks_around_counts_as_path(
     monkeypatch: pytest.MonkeyPatch, regex: str
 ) -> None:
     monkeypatch.setitem(CONVERTOR_TYPES, "odd", type("Odd", (Convertor,), {"regex": regex})())
@@ -249,7 +249,7 @@ def test_covers_is_what_enumerated_paths_say(earlier: str, later: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["/" + "**/a/" * 199 + "b", "/*" * 500, "/a/*" * 250])
-def test_attack_the_longest_patterns_and_templates_are_compared_without_search(text: str) -> None:
+def test_attack_by_the_longest_patterns_and_templates_starts_no_search(text: str) -> None:
     pattern = Pattern(text)
 
     assert covers(pattern, pattern)

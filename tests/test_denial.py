@@ -63,7 +63,7 @@ def customer(**settings: Any) -> TestClient:
 
 
 @pytest.mark.parametrize("headers", [NAVIGATION, OLD_BROWSER, {**NAVIGATION, "Accept": "application/json"}])
-def test_a_browser_that_nobody_is_signed_in_with_is_sent_to_login_and_told_where_it_wanted_to_go(
+def test_a_browser_of_nobody_is_sent_to_login_with_where_it_wanted_to_go(
     headers: dict[str, str],
 ) -> None:
     response = visitor().get("/reports/2024?sort=a%26b&x=1", headers=headers)
@@ -243,7 +243,7 @@ def test_a_rule_may_send_somebody_signed_in_to_login_from_any_other_page() -> No
 # The login page, for whom is signed in
 
 
-def test_under_global_protection_a_signed_in_browser_s_get_of_login_goes_home() -> None:
+def test_under_global_protection_a_signed_in_browser_leaves_login_for_home() -> None:
     for home in ("/", "/dashboard", "/dashboard?from=login#top"):
         response = customer(global_protect=True, home_path=home).get("/login?next=/x", headers=NAVIGATION)
 
@@ -284,7 +284,7 @@ def test_a_redirect_is_relative_and_under_the_prefix_that_the_browser_knows(
     assert client_of(guard, root_path=root_path).get(path, headers=headers).headers["location"] == location
 
 
-def test_a_prefix_from_a_careless_proxy_header_does_not_turn_the_redirect_into_a_host() -> None:
+def test_a_prefix_from_a_careless_proxy_makes_no_host_of_the_redirect() -> None:
     app = FastAPI()
     new_kit().install(app, guard=RouterGuard(login_path="/login", global_protect=True))
 

@@ -544,7 +544,7 @@ def test_names_are_needed(make: Callable[..., Any]) -> None:
         make()
 
 
-def test_in_an_application_inside_another_kit_s_inside_its_own_the_names_mean_its_own_kit() -> None:
+def test_inside_another_kit_s_application_the_names_mean_ones_own_kit() -> None:
     ours = new_kit(name="ours", cookie=CookieSettings(name="ours"))
     theirs = new_kit(name="theirs", cookie=CookieSettings(name="theirs"))
     outer, middle, inner = FastAPI(), FastAPI(), FastAPI()

@@ -286,7 +286,7 @@ async def test_a_hook_that_gives_no_collection_of_names_denies(answer: Any, capl
     assert caplog.records
 
 
-async def test_a_session_of_another_model_whose_permissions_are_one_string_has_none(
+async def test_a_session_whose_permissions_are_one_string_has_none(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Person(BaseModel):
@@ -343,7 +343,7 @@ async def test_an_access_check_that_raises_denies_and_is_logged(caplog: pytest.L
     assert "custom:check raised, so it denies" in caplog.text
 
 
-async def test_a_decision_of_the_access_check_names_the_check_and_no_condition_that_nobody_asked() -> None:
+async def test_a_decision_of_the_access_check_names_the_check_alone() -> None:
     def by_clearance(rule: Rule, session: Any) -> bool:
         return rule.pattern == "/a"
 

@@ -324,7 +324,7 @@ def test_login_csrf_says_where_an_identity_provider_belongs() -> None:
     assert "trusted_origins" in Scenario().client.post("/login", headers={"Origin": ELSEWHERE}).json()["detail"]
 
 
-def test_an_identity_provider_that_posts_back_may_sign_in_once_it_is_trusted() -> None:
+def test_a_trusted_identity_provider_that_posts_back_may_sign_in() -> None:
     scenario = Scenario(trusted_origins=["https://accounts.example"])
     headers = {"Origin": "https://accounts.example", "Sec-Fetch-Site": "cross-site"}
 

@@ -204,7 +204,7 @@ def test_the_order_given_decides_and_not_which_pattern_is_narrower() -> None:
     assert index_of(["/c", "/a/**/b", "/a/**"]).find("/a/b", anything) == 1
 
 
-def test_patterns_that_go_on_with_the_same_literal_behind_a_wildcard_stay_apart() -> None:
+def test_patterns_with_the_same_literal_behind_a_wildcard_stay_apart() -> None:
     index = index_of(["/a/**/b/c", "/a/**/b/d", "/a/*/b/**", "/a/**/b"])
     paths = ["/a/b/c", "/a/b/d", "/a/x/b/e", "/a/x/b", "/a/b"]
 

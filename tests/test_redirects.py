@@ -201,7 +201,7 @@ def test_a_page_of_the_site_is_the_base_that_the_judge_resolves_against() -> Non
 
 
 @pytest.mark.parametrize("default", ["https://evil.example", "//evil.example", "javascript:alert(1)", ""])
-def test_open_redirect_by_the_default_that_a_bare_dependency_takes_from_the_query(default: str) -> None:
+def test_open_redirect_by_a_default_that_is_taken_from_the_query(default: str) -> None:
     assert login_redirect_target(request_with("")) == "/"
     assert login_redirect_target(request_with(""), default) == "/"
     assert target_of("//evil.example", default) == "/"

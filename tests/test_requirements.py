@@ -308,7 +308,7 @@ async def test_a_hook_that_raises_denies_and_is_logged(caplog: pytest.LogCapture
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
-async def test_a_model_that_keeps_its_permissions_in_one_text_grants_no_part_of_it() -> None:
+async def test_a_model_with_its_permissions_in_one_text_grants_no_part_of_it() -> None:
     class Odd:
         all_roles = "administrator"
         permissions = "reports:write"
@@ -374,7 +374,7 @@ async def test_an_access_hook_is_something_to_call(hook: str, wrong: Any) -> Non
     ],
     ids=["and", "or", "not"],
 )
-def test_and_or_and_not_are_refused_because_they_would_drop_a_requirement_without_a_word(
+def test_and_or_and_not_are_refused_because_they_would_drop_a_requirement(
     combine: Callable[[], object],
 ) -> None:
     with pytest.raises(ConfigurationError, match="Combine requirements with"):

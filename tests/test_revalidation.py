@@ -241,7 +241,7 @@ async def test_a_disabled_account_that_sends_its_old_cookie_again_is_nobody_agai
 
 
 @pytest.mark.parametrize("path", ["/failing", "/maintenance"])
-async def test_an_account_that_is_disabled_in_a_request_that_fails_is_nobody_in_the_next_one(
+async def test_an_account_disabled_in_a_request_that_fails_is_nobody_in_the_next(
     world: World, accounts: Accounts, path: str
 ) -> None:
     """Nothing is saved on a response of 500, so the session is still there: then it is asked about again."""
@@ -257,7 +257,7 @@ async def test_an_account_that_is_disabled_in_a_request_that_fails_is_nobody_in_
     assert (await world.browser(token).get("/me")).status == 401
 
 
-async def test_an_account_that_is_disabled_while_the_store_fails_is_nobody_in_the_next_request(
+async def test_an_account_disabled_while_the_store_fails_is_nobody_in_the_next(
     accounts: Accounts, clock: Clock
 ) -> None:
     class Failing(MemoryStore):
@@ -344,9 +344,7 @@ async def test_a_hook_that_raised_is_asked_again_by_the_next_request(world: Worl
     assert [(await browser.get("/me")).status for _ in range(3)] == [503, 503, 503]
 
 
-async def test_a_request_that_does_not_ask_for_the_session_does_not_wait_for_the_hook(
-    world: World, accounts: Accounts
-) -> None:
+async def test_a_request_that_does_not_ask_does_not_wait_for_the_hook(world: World, accounts: Accounts) -> None:
     def fail(session: StackSession) -> Answer:
         raise TimeoutError
 
@@ -365,7 +363,7 @@ async def test_a_hook_that_is_no_async_function_is_refused(hook: Any) -> None:
         new_kit(revalidate=hook)
 
 
-async def test_the_hook_may_be_an_async_function_or_an_object_that_is_called_like_one(clock: Clock) -> None:
+async def test_the_hook_may_be_an_async_function_or_an_object_like_one(clock: Clock) -> None:
     async def function(session: StackSession) -> Answer:
         return session
 

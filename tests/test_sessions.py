@@ -99,7 +99,7 @@ async def test_a_rotated_session_is_listed_once(world: World, clock: Clock) -> N
     assert len(await world.kit.sessions.list("ada")) == 1
 
 
-async def test_a_session_that_no_longer_fits_the_model_is_not_listed_and_hides_no_other(clock: Clock) -> None:
+async def test_a_session_that_no_longer_fits_is_not_listed_and_hides_no_other(clock: Clock) -> None:
     store = MemoryStore(clock=clock)
     world = World(store, clock)
     stale, _ = await signed_in(world, clock, 2)
@@ -270,7 +270,7 @@ async def test_update_user_reaches_every_session_of_the_user_at_once(world: Worl
     assert [(await browser.get("/me")).body["role"] for browser in browsers + others] == ["admin"] * 3 + [None]
 
 
-async def test_roles_that_an_administrator_takes_away_are_gone_at_the_next_request(clock: Clock) -> None:
+async def test_roles_that_are_taken_away_are_gone_at_the_next_request(clock: Clock) -> None:
     kit = new_kit(backend=MemoryStore(), clock=clock)
     app = FastAPI()
     kit.install(app, guard=RouterGuard(protect=[Rule("/admin", role="admin")]))
@@ -423,7 +423,7 @@ async def test_a_session_that_is_as_old_as_can_be_is_not_listed(world: World, cl
     assert await world.kit.sessions.list("ada") == []
 
 
-async def test_update_user_leaves_a_session_alone_that_has_become_another_users_meanwhile(clock: Clock) -> None:
+async def test_update_user_leaves_alone_what_has_become_another_users_meanwhile(clock: Clock) -> None:
     class Slow(MemoryStore):
         async def list_user(self, user_id: str) -> list[tuple[str, SessionRecord]]:
             found = await super().list_user(user_id)
@@ -449,7 +449,7 @@ async def test_a_user_id_that_no_store_can_hold_has_no_sessions(user_id: str, cl
     assert await kit.sessions.revoke_user(user_id) == 0
 
 
-async def test_a_user_id_that_is_no_text_is_an_error_and_revokes_nothing_in_silence(clock: Clock) -> None:
+async def test_a_user_id_that_is_no_text_is_an_error_and_revokes_nothing(clock: Clock) -> None:
     kit = new_kit(backend=MemoryStore(), clock=clock)
 
     with pytest.raises(TypeError, match="as text"):

@@ -48,9 +48,7 @@ def test_a_session_that_just_fits_still_fits_on_its_last_day(encrypt: bool, cloc
 
 @every_cookie_backend
 @pytest.mark.parametrize("act", ["set", "update", "update unseen", "in place"])
-def test_a_session_that_outgrows_the_cookie_is_an_error_that_names_the_largest_fields(
-    encrypt: bool, act: str, clock: Clock
-) -> None:
+def test_the_error_about_an_outgrown_cookie_names_the_largest_fields(encrypt: bool, act: str, clock: Clock) -> None:
     kit = make(CookieBackend(encrypt=encrypt), clock)
     client = browser(kit)
     large = {"note": "n" * 3_000, "cart": ["c" * 100] * 20}

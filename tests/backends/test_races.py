@@ -65,7 +65,7 @@ async def test_changes_and_rotations_at_once_all_win(clock: Clock) -> None:
 @pytest.mark.parametrize(
     "racers", [["/rotate"], ["/promote", "/rotate"], ["/set/note"], ["/set/a", "/rotate", "/set/b"]]
 )
-async def test_after_signing_out_no_token_opens_the_session_whatever_raced_with_it(
+async def test_whatever_races_with_signing_out_no_token_opens_the_session(
     clock: Clock, racers: list[str], seed: int
 ) -> None:
     """Every call to the store takes a random time, so the requests meet in ever different ways."""
@@ -158,9 +158,7 @@ async def test_a_cancelled_request_has_saved_all_or_nothing(clock: Clock) -> Non
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", ["/rotate", "/in"])
-async def test_a_request_that_is_cancelled_in_asyncio_s_own_way_has_saved_all_or_nothing(
-    clock: Clock, path: str
-) -> None:
+async def test_a_request_that_asyncio_cancels_has_saved_all_or_nothing(clock: Clock, path: str) -> None:
     """``asyncio.timeout``, ``wait_for`` and a server that shuts down know nothing of anyio's shield."""
     store = RecordingStore()
     kit = make(store, clock)

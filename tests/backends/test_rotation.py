@@ -12,9 +12,7 @@ from tests.support import ADA, COOKIE, AppSession, Clock, RecordingStore, client
 
 
 @pytest.mark.parametrize("path", ["/rotate", "/promote"])
-def test_after_a_rotation_the_old_id_serves_requests_under_way_for_its_grace(
-    store: RecordingStore, clock: Clock, path: str
-) -> None:
+def test_the_old_id_serves_requests_under_way_for_its_grace(store: RecordingStore, clock: Clock, path: str) -> None:
     kit = make(store, clock)
     client = browser(kit)
     old = client.cookies[COOKIE]
@@ -46,9 +44,7 @@ def test_a_request_under_way_neither_gets_nor_loses_a_cookie(
     assert "set-cookie" not in response.headers
 
 
-def test_what_a_request_under_way_changes_is_changed_where_the_session_is_now(
-    store: RecordingStore, clock: Clock
-) -> None:
+def test_a_change_of_a_request_under_way_is_made_where_the_session_is_now(store: RecordingStore, clock: Clock) -> None:
     kit = make(store, clock)
     client = browser(kit)
     late = browser_with(kit, client.cookies[COOKIE])
@@ -97,7 +93,7 @@ def test_without_grace_the_old_id_ends_at_once(store: RecordingStore, clock: Clo
 
 
 @pytest.mark.parametrize("grace", [0, 10])
-def test_a_slow_request_that_outlives_the_grace_still_saves_and_takes_nobodys_cookie_away(
+def test_a_slow_request_that_outlives_the_grace_saves_and_takes_no_cookie(
     store: RecordingStore, clock: Clock, grace: float
 ) -> None:
     kit = make(store, clock, rotation_grace=grace)
@@ -121,9 +117,7 @@ def test_a_slow_request_that_outlives_the_grace_still_saves_and_takes_nobodys_co
     assert session.model_dump()["note"] == "late"
 
 
-def test_signing_out_by_an_id_that_is_rotated_away_without_grace_meanwhile_ends_the_new_one(
-    store: RecordingStore, clock: Clock
-) -> None:
+def test_signing_out_by_an_id_that_is_rotated_meanwhile_ends_the_new_one(store: RecordingStore, clock: Clock) -> None:
     kit = make(store, clock, rotation_grace=0)
     app, client = changing_application(kit), browser(kit)
 

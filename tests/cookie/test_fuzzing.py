@@ -104,7 +104,7 @@ async def test_a_token_of_another_kit_another_cookie_or_another_key_opens_nothin
 
 
 @pytest.mark.anyio
-async def test_kits_whose_names_and_cookies_only_look_alike_when_joined_are_still_apart() -> None:
+async def test_kits_whose_joined_names_and_cookies_look_alike_are_still_apart() -> None:
     one = Site(name="a.b", cookie=CookieSettings(name="c", path="/x", https_only=False))
     two = Site(name="a", cookie=CookieSettings(name="b.c", path="/x", https_only=False))
     client = one.client("http://testserver")

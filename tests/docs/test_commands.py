@@ -9,7 +9,7 @@ def test_readme_starts_with_two_commands_of_one_line_each() -> None:
     assert [command.count("\n") for command in COMMANDS] == [1, 1]
 
 
-def test_each_command_makes_a_virtual_environment_of_its_own_and_uses_only_that() -> None:
+def test_each_command_makes_a_virtual_environment_and_uses_only_that() -> None:
     for command in COMMANDS:
         make, *use = command.split(" && ")
 
@@ -19,5 +19,5 @@ def test_each_command_makes_a_virtual_environment_of_its_own_and_uses_only_that(
         assert all(step.startswith(f"{environment}/bin/") for step in use)
 
 
-def test_continuous_integration_runs_the_test_command_as_it_stands_in_readme() -> None:
+def test_continuous_integration_runs_the_test_command_of_readme() -> None:
     assert COMMANDS[1].strip() in (ROOT / ".ci" / "run").read_text(encoding="utf-8")

@@ -123,7 +123,7 @@ def test_nobody_else_is_signed_out_by_ending_all_others(laptop: TestClient, emil
     assert is_signed_in(emil)
 
 
-def test_insecure_direct_object_reference_somebody_elses_handle_ends_nothing(
+def test_insecure_direct_object_reference_by_a_foreign_handle_ends_nothing(
     laptop: TestClient, phone: TestClient, emil: TestClient
 ) -> None:
     cleos = handle_of(phone, "Firefox on Windows")

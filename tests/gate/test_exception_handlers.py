@@ -86,7 +86,7 @@ def test_a_handler_for_every_exception_leaves_refusals_alone() -> None:
     assert client_of(app).get("/admin").status_code == 401
 
 
-def test_a_handler_for_every_exception_hides_no_failed_commit_from_the_server_s_log() -> None:
+def test_a_handler_for_every_exception_hides_no_failed_commit_from_the_log() -> None:
     class Cart(Session):
         items: list[str] = []  # noqa: RUF012 - Pydantic copies it
 

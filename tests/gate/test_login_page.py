@@ -25,7 +25,7 @@ def signed_in_browser(guard: RouterGuard) -> TestClient:
     "settings",
     [{"exclude": ["/login"]}, {"protect": [Rule("/login", public=True)]}, {"protect": [Rule("/login", role="user")]}],
 )
-def test_a_login_page_that_a_rule_or_exclude_names_is_shown_to_who_is_signed_in(settings: Any) -> None:
+def test_a_login_page_that_a_rule_or_exclude_names_is_shown_when_signed_in(settings: Any) -> None:
     guard = RouterGuard(**settings, login_path="/login", global_protect=True)
 
     assert signed_in_browser(guard).get("/login").status_code == 200

@@ -44,7 +44,7 @@ def test_a_sub_application_without_a_kit_uses_the_one_around_it() -> None:
     assert signed_in(client_of(app), kit, ADMIN).get("/sub/admin/x").status_code == 200
 
 
-def test_a_sub_application_with_a_kit_of_its_own_has_its_own_sessions_and_its_own_rules() -> None:
+def test_a_sub_application_with_its_own_kit_has_its_own_sessions_and_rules() -> None:
     outer, app = new_kit(), FastAPI()
     inner = new_kit(name="staff", cookie=CookieSettings(name="staff"))
     sub = FastAPI()
@@ -70,7 +70,7 @@ def test_a_sub_application_with_a_kit_of_its_own_has_its_own_sessions_and_its_ow
     assert to_login == "/sub/login?next=/sub/admin/who"
 
 
-def test_the_outer_gate_stands_before_a_sub_application_with_a_gate_of_its_own() -> None:
+def test_the_outer_gate_stands_before_a_sub_application_s_own_gate() -> None:
     outer, app, sub = new_kit(), FastAPI(), FastAPI()
     inner = new_kit(name="staff", cookie=CookieSettings(name="staff"))
     outer.install(app, guard=RouterGuard(protect=[Rule("/sub/**")]))

@@ -56,7 +56,7 @@ def test_a_refusal_can_be_read_by_a_trusted_page_elsewhere() -> None:
         assert response.headers["access-control-allow-origin"] == "https://front.example"
 
 
-def test_without_the_middleware_a_preflight_reaches_a_route_for_options_alone() -> None:
+def test_without_the_middleware_a_preflight_reaches_options_routes_alone() -> None:
     app, _ = cors_app(middleware=False)
 
     response = client_of(app).options("/api/own", headers=PREFLIGHT)
@@ -83,7 +83,7 @@ def test_a_preflight_reaches_the_cors_middleware_of_a_mounted_application() -> N
 
 
 @pytest.mark.parametrize("inner", ["asgi", "nested asgi", "any method", "options too"])
-def test_what_looks_like_a_preflight_runs_nothing_that_does_not_look_at_the_method(inner: str) -> None:
+def test_a_seeming_preflight_runs_nothing_that_ignores_the_method(inner: str) -> None:
     app, _ = cors_app(middleware=False)
     ran: list[str] = []
 
@@ -119,7 +119,7 @@ def anything_class(app: ASGIApp) -> Any:
     return Anything()
 
 
-def test_what_looks_like_a_preflight_runs_nothing_behind_the_guard_of_a_mounted_router() -> None:
+def test_a_seeming_preflight_runs_nothing_behind_a_mounted_router_s_guard() -> None:
     guarded = APIRouter(dependencies=[Depends(RouterGuard(protect=[Rule("/**", role="admin")]))])
     guarded.api_route("/secret", methods=["GET", "OPTIONS"])(lambda: "secret")
     guarded.options("/alone")(lambda: "nothing else")
@@ -132,7 +132,7 @@ def test_what_looks_like_a_preflight_runs_nothing_behind_the_guard_of_a_mounted_
     assert client.options("/sub/alone", headers=PREFLIGHT).status_code == 200
 
 
-def test_what_looks_like_a_preflight_does_not_reach_what_answers_unknown_paths() -> None:
+def test_a_seeming_preflight_does_not_reach_what_answers_unknown_paths() -> None:
     app = FastAPI()
     new_kit().install(app, guard=RouterGuard(global_protect=True))
     app.router.default = PlainTextResponse("secret")

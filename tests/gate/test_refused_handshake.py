@@ -11,7 +11,7 @@ from tests.support import client_of, new_kit
 
 
 @pytest.mark.anyio
-async def test_a_handshake_that_is_refused_without_a_response_leaves_the_id_where_the_cookie_is() -> None:
+async def test_a_handshake_refused_without_a_response_leaves_the_id_as_it_is() -> None:
     """Such a server can send no cookie, so a move to a new id would sign the visitor out."""
     kit = new_kit(backend=MemoryStore())
     app = FastAPI()

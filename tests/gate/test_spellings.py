@@ -78,7 +78,7 @@ AMBIGUOUS = [
 
 @pytest.mark.parametrize("path", AMBIGUOUS, ids=ascii)
 @pytest.mark.anyio
-async def test_a_path_that_could_be_read_differently_is_refused_before_rules_are_looked_at(path: str) -> None:
+async def test_a_path_that_could_be_read_differently_is_refused_before_any_rule(path: str) -> None:
     asked: list[object] = []
     kit, app = new_kit(), FastAPI()
     guard = RouterGuard(protect=[Rule("/**", allow=lambda session: asked.append(session) or True)])
@@ -187,7 +187,7 @@ async def test_rules_see_what_the_router_sees_under_stripping_and_other_proxies(
     "path", ["/admin", "/admin/x", "/a/admin", "/a/a/admin", "/admin/admin", "/admin/admin/x", "/aadmin"]
 )
 @pytest.mark.anyio
-async def test_whatever_the_prefix_the_router_never_answers_what_the_rules_protect(root_path: str, path: str) -> None:
+async def test_under_any_prefix_the_router_never_answers_what_rules_protect(root_path: str, path: str) -> None:
     answered: list[str] = []
     app = FastAPI()
     new_kit().install(app, guard=RouterGuard(protect=[Rule("/admin/**")]))

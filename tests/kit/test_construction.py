@@ -29,7 +29,7 @@ OTHER = "another secret of more than thirty-two characters"
 @pytest.mark.parametrize(
     "key", ["", "short", "x" * 31, [], [""], [SECRET, "short"], (), b"x" * 40, [b"x" * 40], [None]]
 )
-def test_a_secret_key_that_is_missing_or_short_is_a_configuration_error_that_shows_how_to_make_one(key: Any) -> None:
+def test_the_error_about_a_missing_or_short_secret_key_shows_how_to_make_it(key: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"secrets\.token_urlsafe"):
         SessionKit(secret_key=key)
 
@@ -131,7 +131,7 @@ def test_a_secret_key_of_another_kind_is_refused(secret: Any) -> None:
     ],
     ids=str,
 )
-def test_a_setting_that_can_not_work_is_a_configuration_error_at_construction(settings: dict[str, Any]) -> None:
+def test_a_setting_that_can_not_work_is_an_error_at_construction(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         app_kit(**settings)
 
@@ -162,7 +162,7 @@ def test_a_model_that_is_none_is_a_configuration_error(model: Any) -> None:
     ],
     ids=str,
 )
-def test_a_cookie_setting_that_no_browser_would_take_is_a_configuration_error(settings: dict[str, Any]) -> None:
+def test_a_cookie_setting_that_no_browser_takes_is_a_configuration_error(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         CookieSettings(**settings)
 

@@ -60,7 +60,7 @@ def test_signing_out_of_a_store_that_is_full_works() -> None:
     assert session_of(holding(client, token), kit) is None
 
 
-def test_a_helper_in_a_handler_of_an_unhandled_error_says_that_it_comes_too_late() -> None:
+def test_a_helper_in_a_handler_of_every_exception_says_it_comes_too_late() -> None:
     kit = new_kit()
     app = FastAPI()
     kit.install(app)

@@ -33,7 +33,7 @@ def mounted(kit: SessionKit[Any], sub_kit: SessionKit[Any] | None, **guards: Rou
     return app
 
 
-def test_a_sub_application_without_a_kit_sees_the_session_of_the_one_around_it() -> None:
+def test_a_sub_application_without_a_kit_sees_the_outer_session() -> None:
     client = client_of(mounted(app_kit(), None))
 
     client.post("/sub/login")
@@ -87,7 +87,7 @@ def test_a_sub_application_with_a_kit_of_its_own_has_a_session_of_its_own() -> N
     assert [client.get("/me").json(), client.get("/sub/me").json()] == [None, "ada"]
 
 
-def test_a_sub_application_with_a_kit_of_its_own_still_reaches_the_one_around_it_by_name() -> None:
+def test_a_sub_application_with_its_own_kit_reaches_the_outer_one_by_name() -> None:
     outer, own = app_kit(), app_kit(name="own", cookie=CookieSettings(name="own"))
     app, sub = FastAPI(), FastAPI()
     outer.install(app)
@@ -114,7 +114,7 @@ def test_what_a_sub_application_asks_does_not_leak_into_the_next_request() -> No
     assert [client.get("/me").json(), client.get("/sub/me").json()] == ["ada", None]
 
 
-def test_with_two_kits_on_a_sub_application_the_names_of_the_module_raise_though_one_is_around_it_too() -> None:
+def test_with_two_kits_on_a_sub_application_the_module_s_names_raise() -> None:
     outer, own = app_kit(), app_kit(name="own", cookie=CookieSettings(name="own"))
     app, sub = FastAPI(), FastAPI()
     outer.install(app)

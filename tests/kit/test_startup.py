@@ -44,7 +44,7 @@ MAKERS = [
 
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize("of", ["module", "kit"])
-def test_a_dependency_that_was_not_called_fails_the_start_and_the_error_says_what_to_write(name: str, of: str) -> None:
+def test_a_dependency_that_was_not_called_fails_the_start_and_says_the_fix(name: str, of: str) -> None:
     app, kit = FastAPI(), app_kit()
     app.get("/ask", dependencies=[Depends(getattr(kit if of == "kit" else fastapi_sessionkit, name))])(lambda: None)
     kit.install(app)
@@ -55,7 +55,7 @@ def test_a_dependency_that_was_not_called_fails_the_start_and_the_error_says_wha
         start(app)
 
 
-def test_the_limit_of_a_dependency_that_was_not_called_is_never_taken_from_the_query() -> None:
+def test_the_limit_of_an_uncalled_dependency_is_never_taken_from_the_query() -> None:
     app, sub, kit = FastAPI(), FastAPI(), app_kit()
     sub.get("/ask", dependencies=[Depends(kit.require_fresh)])(lambda: None)
     app.mount("/sub", sub)
@@ -65,7 +65,7 @@ def test_the_limit_of_a_dependency_that_was_not_called_is_never_taken_from_the_q
         client_of(app).get("/sub/ask?max_age=1")
 
 
-def test_a_function_of_one_s_own_may_have_the_name_of_one_that_makes_dependencies() -> None:
+def test_a_function_of_one_s_own_may_have_the_name_of_a_dependency_maker() -> None:
     def require_fresh(max_age: int) -> int:
         return max_age
 
@@ -97,14 +97,14 @@ ANY_KIT: dict[str, Callable[..., Any]] = {
 
 
 @pytest.mark.parametrize("name", ANY_KIT)
-def test_with_two_kits_a_dependency_of_the_module_fails_the_start_naming_the_route(shared: FastAPI, name: str) -> None:
+def test_with_two_kits_a_dependency_of_the_module_fails_the_start(shared: FastAPI, name: str) -> None:
     shared.get("/ask/{x}", dependencies=[Depends(ANY_KIT[name])])(lambda: None)
 
     with pytest.raises(ConfigurationError, match=rf"^/ask/{{x}}: Depends\({name}\) can't tell .*kit\.require_role"):
         start(shared)
 
 
-def test_with_two_kits_a_guard_of_a_router_fails_the_start_and_the_error_says_where_it_goes(shared: FastAPI) -> None:
+def test_with_two_kits_a_guard_of_a_router_fails_the_start(shared: FastAPI) -> None:
     router = APIRouter(prefix="/r", dependencies=[Depends(RouterGuard([Rule("/r/**")]))])
     router.get("/x")(lambda: None)
     shared.include_router(router)
@@ -164,7 +164,7 @@ def on_a_mounted_application_that_shares_one_of_the_kits(app: FastAPI) -> None:
         on_a_mounted_application_that_shares_one_of_the_kits,
     ],
 )
-def test_with_two_kits_a_dependency_of_the_module_is_found_wherever_it_stands(
+def test_with_two_kits_the_module_s_dependency_is_found_wherever_it_stands(
     shared: FastAPI, place: Callable[[FastAPI], None]
 ) -> None:
     place(shared)
@@ -173,7 +173,7 @@ def test_with_two_kits_a_dependency_of_the_module_is_found_wherever_it_stands(
         start(shared)
 
 
-def test_with_two_kits_on_a_mounted_application_the_start_of_the_outer_one_fails(
+def test_with_two_kits_on_a_mounted_application_the_outer_start_fails(
     customers: SessionKit[AppSession], staff: SessionKit[Staff]
 ) -> None:
     app, sub = FastAPI(), FastAPI()
@@ -187,7 +187,7 @@ def test_with_two_kits_on_a_mounted_application_the_start_of_the_outer_one_fails
         start(app)
 
 
-def test_with_one_kit_of_its_own_a_mounted_application_may_use_the_names_of_the_module(shared: FastAPI) -> None:
+def test_a_mounted_application_with_one_kit_may_use_the_module_s_names(shared: FastAPI) -> None:
     sub = FastAPI()
     sub.get("/ask")(ask)
     app_kit(name="own", cookie=CookieSettings(name="own")).install(sub)
@@ -197,7 +197,7 @@ def test_with_one_kit_of_its_own_a_mounted_application_may_use_the_names_of_the_
         assert client.get("/sub/ask").status_code == 200
 
 
-def test_with_two_kits_a_dependency_of_the_module_may_be_overridden_by_a_kits_own(
+def test_with_two_kits_the_module_s_dependency_may_be_overridden(
     shared: FastAPI, customers: SessionKit[AppSession]
 ) -> None:
     shared.get("/ask")(ask)
@@ -207,7 +207,7 @@ def test_with_two_kits_a_dependency_of_the_module_may_be_overridden_by_a_kits_ow
         assert client.get("/ask").status_code == 200
 
 
-def test_with_two_kits_what_an_overridden_dependency_depends_on_does_not_count(shared: FastAPI) -> None:
+def test_with_two_kits_what_an_overridden_one_depends_on_does_not_count(shared: FastAPI) -> None:
     async def current_user(session: Annotated[Session | None, Depends(get_session)]) -> str:
         return "nobody"
 
@@ -221,7 +221,7 @@ def test_with_two_kits_what_an_overridden_dependency_depends_on_does_not_count(s
         assert client.get("/ask").json() == "ada"
 
 
-def test_with_two_kits_and_no_lifespan_every_request_fails_not_only_the_first(shared: FastAPI) -> None:
+def test_with_two_kits_and_no_lifespan_every_request_fails(shared: FastAPI) -> None:
     shared.get("/ask")(ask)
     client = client_of(shared)
 
@@ -230,7 +230,7 @@ def test_with_two_kits_and_no_lifespan_every_request_fails_not_only_the_first(sh
             client.get("/who")
 
 
-def test_with_two_kits_a_dependency_of_the_module_that_is_added_late_fails_its_request(shared: FastAPI) -> None:
+def test_with_two_kits_the_module_s_dependency_added_late_fails_its_request(shared: FastAPI) -> None:
     with client_of(shared) as client:
         shared.get("/ask")(ask)
 
@@ -238,7 +238,7 @@ def test_with_two_kits_a_dependency_of_the_module_that_is_added_late_fails_its_r
             client.get("/ask")
 
 
-def test_with_two_kits_on_applications_that_are_mounted_on_each_other_the_start_fails(shared: FastAPI) -> None:
+def test_with_two_kits_applications_mounted_on_each_other_fail_the_start(shared: FastAPI) -> None:
     other = FastAPI()
     other.get("/ask")(ask)
     shared.mount("/other", other)

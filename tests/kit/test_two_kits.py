@@ -81,7 +81,7 @@ def test_two_kits_on_one_application_need_two_cookies(customers: SessionKit[AppS
         (CookieSettings(name="my!s"), CookieSettings(name="my_s")),
     ],
 )
-def test_two_kits_whose_cookies_openapi_could_not_tell_apart_do_not_share_an_application(
+def test_kits_whose_cookies_openapi_can_not_tell_apart_share_no_application(
     one: CookieSettings, other: CookieSettings
 ) -> None:
     app = FastAPI()

@@ -83,7 +83,7 @@ def test_an_update_wins_over_a_change_in_place_before_it(kit: SessionKit[AppSess
     assert in_place(kit, act).cart == []
 
 
-def test_a_change_inside_the_session_that_signs_in_is_noticed_until_the_commit(kit: SessionKit[AppSession]) -> None:
+def test_a_change_inside_the_session_that_signs_in_is_noticed(kit: SessionKit[AppSession]) -> None:
     def sign_in(request: Request) -> None:
         session = AppSession(user_id="ada")
         set_session(request, session)

@@ -182,7 +182,7 @@ def test_background_tasks_do_not_run_for_what_was_not_saved(
     assert ran == ["task"]
 
 
-def test_a_failing_store_is_503_for_whoever_asks_and_nothing_for_whoever_does_not(
+def test_a_failing_store_is_503_for_whoever_asks_and_for_nobody_else(
     stored: SessionKit[AppSession], store: RecordingStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     app, client = application(stored)
@@ -200,7 +200,7 @@ def test_a_failing_store_is_503_for_whoever_asks_and_nothing_for_whoever_does_no
     assert "Session store failed" in caplog.text
 
 
-def test_a_failing_store_behind_the_gate_is_503_and_not_a_redirect_to_the_login_page(store: RecordingStore) -> None:
+def test_a_failing_store_behind_the_gate_is_503_and_no_redirect_to_login(store: RecordingStore) -> None:
     kit, app = app_kit(backend=store), FastAPI()
     kit.install(app, guard=RouterGuard(login_path="/login", global_protect=True))
     client = client_of(app)
@@ -269,7 +269,7 @@ def test_a_handler_of_what_the_commit_raised_may_sign_out(
     assert not client.cookies
 
 
-def test_a_handler_of_a_failed_commit_that_fails_to_save_too_gives_503_and_nothing_is_sent_twice(
+def test_a_handler_of_a_failed_commit_that_fails_to_save_too_gives_503(
     stored: SessionKit[AppSession], store: RecordingStore
 ) -> None:
     app, _ = application(stored)
@@ -291,7 +291,7 @@ def test_a_handler_of_a_failed_commit_that_fails_to_save_too_gives_503_and_nothi
     assert "set-cookie" not in answer.headers
 
 
-def test_module_level_helpers_in_a_handler_are_the_outer_kit_s_when_its_commit_failed(
+def test_the_module_s_helpers_after_a_failed_commit_are_the_outer_kit_s(
     stored: SessionKit[AppSession], store: RecordingStore
 ) -> None:
     (app, client), inner = application(stored), FastAPI()

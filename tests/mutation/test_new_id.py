@@ -61,7 +61,7 @@ def test_regenerate_session_keeps_the_data_under_a_new_id(stored: SessionKit[App
 
 
 @pytest.mark.parametrize("looks", [False, True])
-def test_regenerating_when_nobody_turns_out_to_be_signed_in_is_401_and_takes_no_cookie(
+def test_regenerating_when_nobody_is_signed_in_is_401_and_takes_no_cookie(
     kit: SessionKit[AppSession], clock: Clock, looks: bool
 ) -> None:
     app, client = application(kit)

@@ -87,7 +87,7 @@ def test_behind_the_yield_of_a_dependency_every_helper_raises_and_says_so(
 
 
 @every_helper
-def test_while_the_commit_is_waiting_for_the_store_every_helper_raises_and_says_so(
+def test_while_the_commit_waits_for_the_store_every_helper_raises(
     clock: Clock, helper: Callable[[Request], None]
 ) -> None:
     """A change that came between would be lost without a word: what is being saved is decided already."""

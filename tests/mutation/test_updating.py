@@ -166,7 +166,7 @@ def test_with_a_token_that_is_nobodys_an_unseen_change_is_401_and_not_done(
 
 
 @pytest.mark.parametrize("helper", [lambda request: update_session(request, tier="premium"), regenerate_session])
-def test_after_signing_out_in_the_same_request_changing_raises_not_authenticated(
+def test_changing_after_signing_out_in_the_same_request_raises(
     kit: SessionKit[AppSession], helper: Callable[[Request], None]
 ) -> None:
     def attempt(request: Request) -> None:
@@ -279,7 +279,7 @@ def test_a_function_and_fields_at_once_are_refused(kit: SessionKit[AppSession]) 
 # A stored session that no longer fits
 
 
-def test_a_stored_session_that_no_longer_fits_is_nobody_is_logged_without_values_and_is_removed(
+def test_a_stored_session_that_no_longer_fits_is_logged_and_removed(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     class New(Session):

@@ -111,7 +111,7 @@ def test_a_store_that_fails_at_accept_refuses_the_handshake(
     assert accepted == []
 
 
-def test_a_sign_in_on_a_websocket_that_is_then_refused_leaves_the_session_there_was(
+def test_a_sign_in_on_a_refused_websocket_leaves_the_session_there_was(
     stored: SessionKit[AppSession],
 ) -> None:
     app, client = application(stored)

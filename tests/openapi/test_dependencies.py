@@ -96,7 +96,7 @@ def test_rule_and_dependency_must_both_hold() -> None:
     ]
 
 
-def test_a_dependency_makes_an_operation_certain_that_a_rule_leaves_possible() -> None:
+def test_a_dependency_makes_certain_what_a_rule_leaves_possible() -> None:
     app = FastAPI()
 
     app.get("/a/{x}", dependencies=[Depends(require_session)])(with_parameter)

@@ -7,7 +7,7 @@ from tests.openapi.support import ADMIN, endpoint, needs, operation, started
 from tests.support import client_of, new_kit
 
 
-def test_a_mounted_application_without_a_kit_documents_its_dependencies_and_the_rules_around_it() -> None:
+def test_a_mounted_application_without_a_kit_documents_the_rules_around_it() -> None:
     app, sub, below = FastAPI(), FastAPI(), FastAPI()
     sub.get("/x", dependencies=[Depends(require_role("admin"))])(endpoint)
     sub.get("/y")(endpoint)
@@ -27,7 +27,7 @@ def test_a_mounted_application_without_a_kit_documents_its_dependencies_and_the_
     assert operation(below, "/y")["security"] == [needs("role:below")]
 
 
-def test_a_guard_of_a_router_in_a_mounted_application_is_documented_by_the_paths_below_the_mount() -> None:
+def test_a_router_s_guard_below_a_mount_is_documented_by_paths_below_it() -> None:
     app, sub = FastAPI(), FastAPI()
     guard = RouterGuard(protect=[Rule("/y", role="below"), Rule("/sub/y", role="whole")])
     sub.get("/y", dependencies=[Depends(guard)])(endpoint)

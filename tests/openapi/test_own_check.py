@@ -22,7 +22,7 @@ from tests.support import client_of, new_kit
         ("/admin/{x}", [OPEN, needs(CHECKED)]),
     ],
 )
-def test_where_the_kit_has_a_check_it_is_documented_instead_of_the_rule_s_conditions(path: str, expected: Any) -> None:
+def test_the_kit_s_check_is_documented_instead_of_the_rule_s_conditions(path: str, expected: Any) -> None:
     app = FastAPI()
     app.add_api_route(path, with_parameter if "{" in path else endpoint)
     guard = RouterGuard(

@@ -51,7 +51,7 @@ def test_a_rule_is_certain_possible_or_never_for_a_route(pattern: str, path: str
     assert (found if found is None else sorted(found, key=len)) == expected
 
 
-def test_what_is_only_possible_is_optional_and_the_description_says_for_which_paths() -> None:
+def test_the_description_says_for_which_paths_optional_security_is_needed() -> None:
     app = FastAPI()
 
     @app.get("/users/{x}")
@@ -104,7 +104,7 @@ def test_a_rule_of_another_method_says_nothing_about_a_template() -> None:
 
 
 @pytest.mark.parametrize("guarded", ["/i/{x:int}", "/i/{x}"])
-def test_where_routes_that_share_an_operation_differ_its_security_is_optional_and_it_says_which_is_which(
+def test_an_operation_says_which_of_the_routes_that_share_it_needs_what(
     guarded: str,
 ) -> None:
     app = FastAPI()
@@ -119,7 +119,7 @@ def test_where_routes_that_share_an_operation_differ_its_security_is_optional_an
         assert f"- `{path}`: {'role:admin' if path == guarded else 'open'}" in found["description"].splitlines()
 
 
-def test_where_routes_that_share_an_operation_agree_there_is_nothing_to_tell() -> None:
+def test_routes_that_share_an_operation_and_agree_need_no_description() -> None:
     app = FastAPI()
     for path in ("/i/{x:int}", "/i/{x}"):
         app.get(path, operation_id=path)(with_parameter)
@@ -152,7 +152,7 @@ def test_of_two_routes_with_one_template_the_one_that_answers_is_documented() ->
     assert "security" not in operation(app, "/a")
 
 
-def test_a_route_that_is_left_out_says_nothing_about_the_operation_that_shares_its_path() -> None:
+def test_a_route_that_is_left_out_says_nothing_about_its_path_s_operation() -> None:
     app = FastAPI()
     app.get("/i/{x:int}", include_in_schema=False, dependencies=[Depends(require_role("admin"))])(with_parameter)
     app.get("/i/{x}")(with_parameter)

@@ -95,9 +95,7 @@ trial, another = custom(on_trial, "trial"), custom(lambda _: False, "trial")
         (trial & another, [CUSTOM]),
     ],
 )
-def test_a_check_may_let_in_whom_nothing_else_does_so_only_what_needs_more_than_another_choice_is_left_out(
-    requirement: Requirement, expected: Any
-) -> None:
+def test_only_a_choice_that_needs_more_than_another_is_left_out(requirement: Requirement, expected: Any) -> None:
     assert security([Rule("/a", requires=requirement)], "/a") == expected
 
 

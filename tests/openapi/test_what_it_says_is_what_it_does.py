@@ -10,7 +10,7 @@ from tests.openapi.support import OPEN, SCHEME, documented, endpoint
 from tests.support import client_of, new_kit
 
 
-def test_what_the_documentation_says_about_an_operation_is_what_calling_it_does() -> None:
+def test_what_the_documentation_says_is_what_calling_does() -> None:
     guard = RouterGuard(
         protect=[
             Rule("/admin/health", public=True),

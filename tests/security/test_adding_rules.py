@@ -139,7 +139,7 @@ async def test_a_protecting_rule_at_the_end_never_lets_in_anybody(
     method=methods,
     path=paths,
 )
-async def test_a_rule_that_asks_for_more_than_those_behind_it_never_lets_in_anybody(
+async def test_a_rule_that_asks_for_more_than_those_behind_it_lets_nobody_in(
     before: list[Rule],
     after: list[Rule],
     extra: Requirement,
@@ -167,7 +167,7 @@ async def test_a_rule_that_asks_for_more_than_those_behind_it_never_lets_in_anyb
     method=methods,
     path=paths,
 )
-async def test_protecting_what_a_rule_left_public_never_lets_in_who_is_not_signed_in(
+async def test_protecting_what_a_rule_left_public_never_lets_strangers_in(
     there: list[Rule], which: int, protection: Requirement, options: dict[str, Any], method: str, path: str
 ) -> None:
     at = which % len(there)

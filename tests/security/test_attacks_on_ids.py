@@ -262,7 +262,7 @@ async def test_an_id_signed_with_another_secret_never_reaches_the_store(site: Si
 
 
 @pytest.mark.anyio
-async def test_an_id_signed_with_the_secret_but_not_for_this_purpose_never_reaches_the_store(site: Site) -> None:
+async def test_an_id_signed_for_another_purpose_never_reaches_the_store(site: Site) -> None:
     """Somebody has the application sign things with the same secret elsewhere, a password reset for example."""
     token = Signer(SECRET).sign("x" * 43).decode()
 

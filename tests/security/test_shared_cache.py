@@ -294,7 +294,7 @@ async def test_each_page_is_safe_after_somebody_else_saw_it(app: FastAPI, path: 
 
 
 @pytest.mark.anyio
-async def test_what_an_application_calls_public_is_still_told_apart_by_a_cache_that_honours_vary(files: Path) -> None:
+async def test_a_cache_that_honours_vary_tells_public_responses_apart(files: Path) -> None:
     """Its own ``Cache-Control`` is left alone: a page that shows who is signed in should not be called public."""
     app = cached_application(files, in_memory=False)
 

@@ -98,7 +98,7 @@ def kept_out(answers: list[Answer]) -> bool:
 
 
 @pytest.mark.parametrize("number", [0, 1])  # the URL names the first
-async def test_a_node_that_dies_is_503_for_its_sessions_while_the_others_go_on_and_all_work_once_it_is_back(
+async def test_a_node_that_dies_is_503_for_its_own_sessions_until_it_is_back(
     rest: Stack, number: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     dead = rest.cluster.servers[number]
@@ -135,7 +135,7 @@ async def test_a_node_that_dies_is_503_for_its_sessions_while_the_others_go_on_a
     assert not any(str(browser.token) in caplog.text for browser in gone)
 
 
-async def test_a_cluster_that_stops_when_a_node_dies_is_503_for_everybody_until_it_is_back(nothing: Stack) -> None:
+async def test_a_cluster_that_stops_when_a_node_dies_is_503_until_it_is_back(nothing: Stack) -> None:
     dead = nothing.cluster.servers[1]
     everybody = [*nothing.on[dead.port], *nothing.others(dead)]
     await asyncio.to_thread(dead.kill)

@@ -53,7 +53,7 @@ async def none_is_new(connections: Connections, before: set[object]) -> bool:
     return await connections() <= before
 
 
-async def test_a_store_is_opened_by_the_first_request_that_asks_and_closed_with_the_application(
+async def test_a_store_is_opened_when_first_asked_and_closed_with_the_application(
     world: World, connections: Connections, engine: str
 ) -> None:
     before = await connections()

@@ -79,7 +79,7 @@ async def on_killable(request: pytest.FixtureRequest, killable: Any, make_store:
     await store.aclose()
 
 
-async def test_an_engine_that_is_killed_under_load_and_restarted_lost_nothing_that_was_acknowledged(
+async def test_an_engine_killed_under_load_lost_nothing_that_was_acknowledged(
     killable: Any, on_killable: SessionStore, clock: Clock
 ) -> None:
     world = World(on_killable, clock)
@@ -106,7 +106,7 @@ async def test_an_engine_that_is_killed_under_load_and_restarted_lost_nothing_th
     assert all(int(session["last"]) >= told[-1] for session, told in zip(sessions, load.told, strict=True))
 
 
-async def test_while_the_engine_is_down_every_way_in_is_503_and_no_cookie_is_touched(
+async def test_while_the_engine_is_down_all_is_503_and_no_cookie_is_touched(
     killable: Any, on_killable: SessionStore, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = World(on_killable, clock)
@@ -154,7 +154,7 @@ async def proxy(redis: RedisServer) -> AsyncIterator[Proxy]:
 
 
 @pytest.mark.parametrize("lost", ["request", "reply"])
-async def test_a_redis_connection_that_breaks_in_a_commit_is_503_and_the_next_request_works(
+async def test_a_redis_connection_that_breaks_in_a_commit_is_503_only_once(
     proxy: Proxy, clock: Clock, lost: str
 ) -> None:
     store = RedisStore(proxy.url, prefix="broken:", clock=clock)
@@ -173,7 +173,7 @@ async def test_a_redis_connection_that_breaks_in_a_commit_is_503_and_the_next_re
 
 @pytest.mark.parametrize("lost", ["request", "reply"])
 @pytest.mark.parametrize("path", ["/rotate", "/logout", "/login/grace"])
-async def test_a_redis_connection_that_breaks_in_any_other_change_leaves_the_old_session_or_the_new_never_both(
+async def test_a_redis_connection_that_breaks_leaves_the_old_session_or_the_new(
     proxy: Proxy, redis: RedisServer, clock: Clock, path: str, lost: str
 ) -> None:
     store = RedisStore(proxy.url, prefix=f"broken-{lost}{path}:", clock=clock)
@@ -191,7 +191,7 @@ async def test_a_redis_connection_that_breaks_in_any_other_change_leaves_the_old
     await store.aclose()
 
 
-async def test_a_postgres_connection_that_breaks_in_a_commit_is_503_and_the_next_request_works(
+async def test_a_postgres_connection_that_breaks_in_a_commit_is_503_only_once(
     make_store: Make, postgres: Any, clock: Clock
 ) -> None:
     store = make_store("postgres")
@@ -247,7 +247,7 @@ async def test_a_redis_that_became_a_replica_is_503_for_changes_and_reads_on(
     assert (await browser.post("/raise")).status == 200
 
 
-async def test_a_redis_that_is_full_is_503_for_changes_and_reads_on_and_still_ends_sessions(
+async def test_a_full_redis_is_503_for_changes_but_reads_and_ends_sessions(
     redis: RedisServer, on_redis: SessionStore, clock: Clock
 ) -> None:
     world = World(on_redis, clock)

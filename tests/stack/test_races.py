@@ -98,7 +98,7 @@ async def test_a_session_that_ends_at_any_moment_of_something_else_stays_ended(
 
 @pytest.mark.parametrize("racer", RACERS)
 @pytest.mark.parametrize("end", ENDS)
-async def test_something_else_at_any_moment_of_the_end_does_not_keep_the_session_alive(
+async def test_something_else_at_any_moment_of_the_end_keeps_no_session_alive(
     store: SessionStore, clock: Clock, end: str, racer: str
 ) -> None:
     world = World(Watched(store), clock)
@@ -114,7 +114,7 @@ async def test_something_else_at_any_moment_of_the_end_does_not_keep_the_session
 
 @pytest.mark.parametrize("racer", RACERS)
 @pytest.mark.parametrize("end", ENDS)
-async def test_a_session_that_ends_while_both_sides_are_stopped_in_turn_stays_ended(
+async def test_a_session_that_ends_while_both_sides_stop_in_turn_stays_ended(
     make_store: Make, clock: Clock, end: str, racer: str
 ) -> None:
     store = make_store("memory")
@@ -154,7 +154,7 @@ async def test_a_session_that_expires_at_any_moment_of_something_else_stays_ende
 
 
 @pytest.mark.parametrize("end", ENDS)
-async def test_a_slow_request_gets_no_cookie_that_would_revive_a_session_that_ended_meanwhile(
+async def test_a_slow_request_gets_no_cookie_that_revives_an_ended_session(
     world: World, clock: Clock, end: str
 ) -> None:
     browser = await world.signed_in()
@@ -199,7 +199,7 @@ async def test_whatever_happens_at_once_a_session_that_ended_stays_ended(
 
 
 @pytest.mark.parametrize("racer", RACERS)
-async def test_a_rotation_at_any_moment_of_something_else_loses_neither_the_session_nor_the_change(
+async def test_a_rotation_at_any_moment_of_something_else_loses_nothing(
     store: SessionStore, clock: Clock, racer: str
 ) -> None:
     world = World(Watched(store), clock)

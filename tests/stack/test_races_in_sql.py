@@ -15,7 +15,7 @@ from tests.support import Clock
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_session_that_is_rotated_while_the_users_revocation_waits_for_a_lock_does_not_escape(
+async def test_a_session_rotated_while_a_revocation_waits_does_not_escape(
     make_store: Make, postgres: Any, clock: Clock
 ) -> None:
     store = make_store("postgres")

@@ -13,9 +13,7 @@ from tests.support import Clock
 pytestmark = pytest.mark.anyio
 
 
-async def test_parallel_requests_around_a_rotation_are_all_served_and_one_of_them_gets_the_cookie(
-    world: World, clock: Clock
-) -> None:
+async def test_requests_around_a_rotation_are_all_served_and_one_gets_the_cookie(world: World, clock: Clock) -> None:
     browser = await world.signed_in()
     old = browser.token
     clock.advance(IDLE / 5)
@@ -34,9 +32,7 @@ async def test_parallel_requests_around_a_rotation_are_all_served_and_one_of_the
     assert await world.opens(new)
 
 
-async def test_of_parallel_rotations_one_wins_and_nobody_gets_a_cookie_that_is_not_the_session(
-    world: World, clock: Clock
-) -> None:
+async def test_of_parallel_rotations_one_wins_and_every_cookie_is_the_session(world: World, clock: Clock) -> None:
     browser = await world.signed_in()
     old = browser.token
     answers = await asyncio.gather(*(world.browser(old).post("/rotate") for _ in range(20)))
@@ -50,9 +46,7 @@ async def test_of_parallel_rotations_one_wins_and_nobody_gets_a_cookie_that_is_n
     assert len(await world.kit.sessions.list("ada")) == 1
 
 
-async def test_a_slow_request_from_before_a_rotation_saves_its_change_and_leaves_the_new_cookie_alone(
-    world: World, clock: Clock
-) -> None:
+async def test_a_slow_request_from_before_a_rotation_saves_and_sets_no_cookie(world: World, clock: Clock) -> None:
     browser = await world.signed_in()
     slow = asyncio.ensure_future(world.browser(browser.token).post("/slow/fields/color/red"))
     await world.pauses.reached.acquire()
@@ -91,9 +85,7 @@ async def test_an_old_id_ends_nothing_after_its_grace(world: World, clock: Clock
     assert await world.opens(browser.token)
 
 
-async def test_a_sign_out_that_is_slower_than_the_grace_of_a_rotation_ends_the_session_all_the_same(
-    world: World, clock: Clock
-) -> None:
+async def test_a_sign_out_slower_than_the_grace_of_a_rotation_ends_the_session(world: World, clock: Clock) -> None:
     browser = await world.signed_in()
     slow = asyncio.ensure_future(world.browser(browser.token).post("/slow/logout"))
     await world.pauses.reached.acquire()
@@ -105,9 +97,7 @@ async def test_a_sign_out_that_is_slower_than_the_grace_of_a_rotation_ends_the_s
     assert not await world.opens(browser.token)
 
 
-async def test_an_old_id_that_signs_out_within_its_grace_ends_the_session_where_it_is_now(
-    world: World, clock: Clock
-) -> None:
+async def test_an_old_id_that_signs_out_within_its_grace_ends_the_moved_session(world: World, clock: Clock) -> None:
     browser = await world.signed_in()
     old = world.browser(browser.token)
     for _ in range(3):
