@@ -1,11 +1,9 @@
 """SQLite on its driver's own connections: a read costs one hop to a thread and back."""
 
 import asyncio
-import contextlib
 import logging
 import sqlite3
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import aiosqlite
@@ -15,20 +13,6 @@ from ..errors import ConfigurationError
 from ._statements import Row, Statement, Values
 
 logger: logging.Logger = logging.getLogger(__name__)
-
-_CHECKPOINT_PAGES = 1000
-"""Pages written between two checkpoints (about 4 MB of log), as SQLite itself does it."""
-
-_LOG_PAGES = 4000
-"""A log this long (16 MB) is worth making writers wait for some milliseconds, once, while it is cut short."""
-
-_CHECKPOINT_PATIENCE = 0.1
-"""Seconds that this waits for readers who still need the log; the writers wait with it."""
-
-_PAGES_A_WRITE = 5
-"""What a small write touches: the row, its key, two indexes, and now and then a page that splits."""
-
-_PAGE = 4096
 
 
 class Hidden(tuple[Any, ...]):
@@ -47,27 +31,23 @@ class SQLiteConnections:
     those of other processes at the file's lock, for as long as the driver's ``timeout`` says (5 s).
 
     A commit is on the disk before it is acknowledged (``synchronous=FULL``): after a power cut no logout is undone.
-    Copying the log back into the file happens in a third thread, never in a request.
+    SQLite copies its log back into the file by itself, within a write, once a thousand pages are in it.
 
     A cancelled call still runs to its end on the thread: whole or, if it hadn't begun to write, not at all.
     """
 
     key_taken: type[Exception] = sqlite3.IntegrityError
 
-    def __init__(self, reader: aiosqlite.Connection, writer: aiosqlite.Connection, file: str) -> None:
+    def __init__(self, reader: aiosqlite.Connection, writer: aiosqlite.Connection) -> None:
         self._reader = reader
         self._writer = writer
-        self._file = file
-        self._written = 0
-        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="sessionkit-checkpoint")
-        self._checkpoint: Future[None] | None = None
 
     @classmethod
     async def open(cls, engine: AsyncEngine) -> "SQLiteConnections":
         writer = await _connect(engine)
         try:
-            file = await _use_write_ahead_log(writer)
-            return cls(await _connect(engine), writer, file)
+            await _use_write_ahead_log(writer)
+            return cls(await _connect(engine), writer)
         except BaseException:
             await writer.close()
             raise
@@ -79,9 +59,6 @@ class SQLiteConnections:
 
     async def count(self, statement: Statement, values: Values) -> int:
         cursor = await self._writer.execute(statement.text, Hidden(statement.arguments(values)))
-        self._written += _PAGES_A_WRITE * max(1, cursor.rowcount) + len(values.get("new_data", b"")) // _PAGE
-        if self._written >= _CHECKPOINT_PAGES:
-            self._start_checkpoint()
         return cursor.rowcount
 
     def serves(self, loop: asyncio.AbstractEventLoop) -> bool:  # noqa: ARG002 (any: the threads answer whichever asked)
@@ -90,20 +67,11 @@ class SQLiteConnections:
     def abandon(self) -> None:
         self._reader.stop()
         self._writer.stop()
-        self._keeper.shutdown(wait=False)
 
     async def aclose(self) -> None:
-        if self._checkpoint is not None:
-            await asyncio.wait([asyncio.wrap_future(self._checkpoint)])
-        self._keeper.shutdown(wait=False)
         await self._reader.close()
         # The last to close copies the log back and removes it.
         await self._writer.close()
-
-    def _start_checkpoint(self) -> None:
-        if self._checkpoint is None or self._checkpoint.done():
-            self._written = 0
-            self._checkpoint = self._keeper.submit(_checkpoint, self._file)
 
 
 async def _connect(engine: AsyncEngine) -> aiosqlite.Connection:
@@ -118,7 +86,6 @@ async def _connect(engine: AsyncEngine) -> aiosqlite.Connection:
         connection.isolation_level = None
         _refuse_manual_commits(connection)
         await connection.execute_fetchall("PRAGMA synchronous = FULL")
-        await connection.execute_fetchall("PRAGMA wal_autocheckpoint = 0")
     except BaseException:
         await connection.close()
         raise
@@ -133,8 +100,8 @@ def _refuse_manual_commits(connection: aiosqlite.Connection) -> None:
         )
 
 
-async def _use_write_ahead_log(connection: aiosqlite.Connection) -> str:
-    """Switch the file to WAL, which lasts, and return where it is."""
+async def _use_write_ahead_log(connection: aiosqlite.Connection) -> None:
+    """Switch the file to WAL; the file remembers it."""
     mode = next(iter(await connection.execute_fetchall("PRAGMA journal_mode = WAL")))[0]
     if mode != "wal":
         logger.warning(
@@ -142,19 +109,3 @@ async def _use_write_ahead_log(connection: aiosqlite.Connection) -> str:
             "Is the file on a network drive?",
             mode,
         )
-    databases = await connection.execute_fetchall("PRAGMA database_list")
-    return next(str(file) for _, name, file in databases if name == "main")
-
-
-def _checkpoint(file: str) -> None:
-    """Copy what no reader needs any more from the log into the file, so that the log starts over."""
-    try:
-        with contextlib.closing(sqlite3.connect(file, timeout=_CHECKPOINT_PATIENCE)) as connection:
-            # Blocks neither readers nor writers.
-            _, log, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if log > _LOG_PAGES:
-                # Writes came faster than they were copied, so the log never was at its end. The rest is little.
-                connection.execute("PRAGMA wal_checkpoint(RESTART)")
-    except sqlite3.Error:
-        # The log only grows until the next one succeeds.
-        logger.warning("SQLite's write-ahead log could not be copied back this time.", exc_info=True)
