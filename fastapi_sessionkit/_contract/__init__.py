@@ -1,4 +1,4 @@
-"""What every `SessionStore` must do, as tests to inherit. Users import it from ``fastapi_sessionkit.testing``."""
+"""What every ``SessionStore`` must do, as tests to inherit. Users import it from ``fastapi_sessionkit.testing``."""
 
 import pytest
 

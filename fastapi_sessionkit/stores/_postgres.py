@@ -160,7 +160,7 @@ class PostgresConnections:
     ) -> Answer:
         again, undone = statement.repeatable, 0
         while True:
-            line = self._spare() or await self._wait_for_one()
+            line = self._free_line() or await self._wait_for_line()
             task = self._watch.begin()
             try:
                 answer = await send(line, statement, arguments)
@@ -170,7 +170,7 @@ class PostgresConnections:
                     raise TimeoutError("PostgreSQL did not answer in time.") from error
                 if isinstance(error, _UNDONE) and undone < _UNDONE_TRIES:
                     undone += 1
-                    await _step_aside(undone)
+                    await _wait_a_random_moment(undone)
                 elif isinstance(error, _UNPREPARED) and line.may_prepare:
                     line.may_prepare = False
                 elif isinstance(error, _LOST) and again:
@@ -183,21 +183,21 @@ class PostgresConnections:
             finally:
                 self._watch.end(task)
 
-    def _spare(self) -> Line | None:
-        """A kept connection that is free right now: the usual case, without so much as an ``await``."""
+    def _free_line(self) -> Line | None:
+        """A connection that is free right now, without an ``await``: the usual case."""
         if not self._places.enter():
             return None
-        kept = self._kept()
+        kept = self._usable_line()
         if kept is None:
             self._places.leave()
         return kept
 
-    async def _wait_for_one(self) -> Line:
+    async def _wait_for_line(self) -> Line:
         try:
             await self._places.wait(self._patience)
         except TimeoutError:
             raise TimeoutError(f"Every connection to PostgreSQL was busy for {self._patience} s.") from None
-        kept = self._kept()
+        kept = self._usable_line()
         if kept is not None:
             return kept
         connecting = self._in_background(_connect(self._engine))
@@ -205,7 +205,7 @@ class PostgresConnections:
             async with asyncio.timeout(self._patience):
                 return await asyncio.shield(connecting)
         except BaseException:
-            # Failed, or nobody waits for it any more: then it is kept, because half a connection would leak.
+            # It failed, or its caller was cancelled: a connection that still comes is kept, not leaked.
             connecting.add_done_callback(self._keep)
             raise
 
@@ -215,8 +215,8 @@ class PostgresConnections:
         else:
             self._give_back(connecting.result())
 
-    def _kept(self) -> Line | None:
-        """The connection used last, which the server and whatever stands between are the least likely to have cut."""
+    def _usable_line(self) -> Line | None:
+        """The connection used last: the server, and what stands in between, are the least likely to have cut it."""
         now = self._loop.time()
         while self._idle:
             line = self._idle.pop()
@@ -250,8 +250,8 @@ class PostgresConnections:
         return task
 
 
-async def _step_aside(times: int) -> None:
-    """Let those who collided come back at different moments: after up to a millisecond, then two, four, and so on."""
+async def _wait_a_random_moment(times: int) -> None:
+    """Wait up to two milliseconds, then four, eight and so on, so that those who collided don't collide again."""
     await asyncio.sleep(random.random() * 0.001 * 2**times)  # noqa: S311 (nothing secret)
 
 

@@ -26,7 +26,7 @@ _HEADER = _FRONT.size + _STAMP.size
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Stored:
     """A record as it stands in Redis, with its tie to the index of its user.
 
     Attributes:
@@ -45,7 +45,7 @@ def new_tag(expires_at: float) -> bytes:
     return _TIME.pack(expires_at) + os.urandom(8)
 
 
-def settled(tag: bytes, now: float) -> bool:
+def is_settled(tag: bytes, now: float) -> bool:
     """Whether the session this tag was made for can no longer be on its way into the store."""
     return bool(_TIME.unpack_from(tag)[0] <= now)
 
@@ -90,7 +90,7 @@ def packed_back(record: SessionRecord) -> bytes:
     return b"".join((packed_owner(record.user_id), _LENGTH.pack(len(successor)), successor, record.data))
 
 
-def unpacked(value: bytes) -> Kept:
+def stored_in(value: bytes) -> Stored:
     """The record in a value.
 
     Raises:
@@ -113,7 +113,7 @@ def unpacked(value: bytes) -> Kept:
         expires_at=expires_at,
         successor=successor if rotated else None,
     )
-    return Kept(record, indexed_until, tag)
+    return Stored(record, indexed_until, tag)
 
 
 def _text(value: bytes, at: int) -> tuple[str | None, int]:

@@ -1,8 +1,8 @@
 """One connection to Redis that any number of tasks share.
 
-redis-py makes the connection (TLS, authentication, sockets, Sentinel); what its clients do for each single command is
-most of what a ``GET`` costs, and they repeat a command whose connection broke, which a compare-and-set must not bear:
-repeated after its own success it would report that it lost.
+redis-py makes the connection: TLS, authentication, sockets, Sentinel. Its clients are not used for two reasons. What they
+do for each command is most of what a ``GET`` costs. And they repeat a command whose connection broke: a compare-and-set
+that is repeated after its own success reports that it lost.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class Line:
         call = Call(payload, self._loop.create_future())
         self._queue.append(call)
         if self._idle is not None:
-            if not self._idle.done():  # it was cancelled where the line is just breaking down: all that is queued fails
+            if not self._idle.done():  # cancelled when the line is breaking down: then all that is queued fails
                 self._idle.set_result(None)
             self._idle = None
         return call
@@ -118,7 +118,7 @@ class Line:
         oldest = self._unanswered[0]
         if self._loop.time() < oldest.deadline:
             self._timer = self._loop.call_at(oldest.deadline, self._watch)
-        else:  # one turn later: if it was this process that had no time, the reply may be there and not read yet
+        else:  # one turn later: if this process was the one that stood still, the reply may be there, unread
             self._loop.call_soon(self._give_up, oldest)
 
     def _give_up(self, call: Call) -> None:
@@ -144,8 +144,8 @@ class Line:
         call = self._unanswered.popleft()
         if not call.reply.done():
             call.reply.set_exception(error)
-        # A primary that was demoted: what is under way ends here, a new connection finds the new primary. A script
-        # reports it in the middle of its sentence.
+        # The primary was demoted. This line ends with what is under way; a new one finds the new primary. An error
+        # inside a script has the word in the middle of its text.
         if isinstance(error, ReadOnlyError) or "READONLY" in str(error):
             self.usable = False
 

@@ -53,7 +53,7 @@ class Server:
         self._line: Line | None = None
 
     async def ask(self, key: str, payload: bytes, *, again: bool) -> Any:  # noqa: ARG002 - one server has every key
-        """See `Wire.ask`."""
+        """See ``Wire.ask``."""
         call = self._open().submit(payload)
         try:
             return await call.reply
@@ -63,7 +63,7 @@ class Server:
         return await self._open().submit(payload).reply
 
     async def aclose(self) -> None:
-        """See `Wire.aclose`."""
+        """See ``Wire.aclose``."""
         if self._line is not None:
             await self._line.aclose()
 
@@ -86,7 +86,7 @@ class Cluster:
         self._finding_out = asyncio.Lock()
 
     async def ask(self, key: str, payload: bytes, *, again: bool) -> Any:
-        """See `Wire.ask`. Follows redirections while slots move."""
+        """See ``Wire.ask``. Follows redirections while slots move."""
         repeated = False
         for _ in range(_REDIRECTIONS):
             node = await self._primary(key)
@@ -105,7 +105,7 @@ class Cluster:
         raise RedisError("The cluster's nodes send a command to each other: its slots are not settled.")
 
     async def aclose(self) -> None:
-        """See `Wire.aclose`. The topology connections of a client of the user's own stay."""
+        """See ``Wire.aclose``. The topology connections of a client of the user's own stay."""
         await asyncio.gather(*(line.aclose() for line in self._lines.values()))
         if self._owned:
             await self._client.aclose()
@@ -154,7 +154,7 @@ class Cluster:
         return line
 
 
-def opener(server: str | Redis | RedisCluster, timeout: float) -> Callable[[], Wire]:
+def wire_opener(server: str | Redis | RedisCluster, timeout: float) -> Callable[[], Wire]:
     """What opens a way to that Redis, once for each event loop.
 
     Raises:
@@ -168,10 +168,10 @@ def opener(server: str | Redis | RedisCluster, timeout: float) -> Callable[[], W
         raise ConfigurationError(
             f"RedisStore takes a URL, a redis.asyncio.Redis or a redis.asyncio.RedisCluster, not {type(server).__name__}."
         )
-    return _opener_of_url(server, timeout)
+    return _opener_for_url(server, timeout)
 
 
-def _opener_of_url(url: str, timeout: float) -> Callable[[], Wire]:
+def _opener_for_url(url: str, timeout: float) -> Callable[[], Wire]:
     scheme, separator, rest = url.partition("://")
     family, _, shape = scheme.partition("+")
     if not separator or not rest or family not in _SCHEMES or shape not in {"", "cluster"}:
@@ -182,7 +182,7 @@ def _opener_of_url(url: str, timeout: float) -> Callable[[], Wire]:
         )
     plain = f"{_SCHEMES[family]}://{rest}"
     try:
-        return _cluster_at(plain, timeout) if shape else _server_at(plain, timeout)
+        return _opener_for_cluster(plain, timeout) if shape else _opener_for_server(plain, timeout)
     except (TypeError, ValueError, RedisClusterException):
         raise ConfigurationError(
             f"RedisStore can't read this {scheme}:// URL: its port, its database (a cluster has none but 0) or an "
@@ -190,14 +190,14 @@ def _opener_of_url(url: str, timeout: float) -> Callable[[], Wire]:
         ) from None
 
 
-def _server_at(url: str, timeout: float) -> Callable[[], Wire]:
+def _opener_for_server(url: str, timeout: float) -> Callable[[], Wire]:
     # Protocol 2 saves a round trip on connecting; nothing here needs version 3.
     pool = ConnectionPool.from_url(url, protocol=2, socket_connect_timeout=timeout)
     pool.make_connection()  # type: ignore[no-untyped-call] # opens nothing, and knows the options
     return lambda: Server(pool.make_connection, timeout)
 
 
-def _cluster_at(url: str, timeout: float) -> Callable[[], Wire]:
+def _opener_for_cluster(url: str, timeout: float) -> Callable[[], Wire]:
     def client() -> RedisCluster:
         return RedisCluster.from_url(url, socket_connect_timeout=timeout, socket_timeout=timeout)
 

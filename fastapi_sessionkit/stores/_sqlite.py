@@ -15,7 +15,7 @@ from ._statements import Row, Statement, Values
 logger: logging.Logger = logging.getLogger(__name__)
 
 
-class Hidden(tuple[Any, ...]):
+class HiddenValues(tuple[Any, ...]):
     """A statement's arguments, of which only the number is printed: aiosqlite logs its calls at DEBUG."""
 
     __slots__ = ()
@@ -55,10 +55,10 @@ class SQLiteConnections:
     async def fetch(self, statement: Statement, values: Values) -> Sequence[Row]:
         connection = self._reader if statement.reads else self._writer
         # The driver promises an Iterable only.
-        return list(await connection.execute_fetchall(statement.text, Hidden(statement.arguments(values))))
+        return list(await connection.execute_fetchall(statement.text, HiddenValues(statement.arguments(values))))
 
     async def count(self, statement: Statement, values: Values) -> int:
-        cursor = await self._writer.execute(statement.text, Hidden(statement.arguments(values)))
+        cursor = await self._writer.execute(statement.text, HiddenValues(statement.arguments(values)))
         return cursor.rowcount
 
     def serves(self, loop: asyncio.AbstractEventLoop) -> bool:  # noqa: ARG002 (any: the threads answer whichever asked)

@@ -40,7 +40,7 @@ Row = Sequence[Any]
 
 
 def session_table(name: str) -> Table:
-    """One row a session; the columns are the key and the fields of `SessionRecord`."""
+    """One row a session; the columns are the key and the fields of ``SessionRecord``."""
     return Table(
         name,
         MetaData(),
@@ -101,41 +101,41 @@ class Statements:
         this = columns.key == bindparam("the_key", type_=columns.key.type)
         same = columns.version == bindparam("version_was", type_=BigInteger())
         its_own = columns.successor.is_(None)
-        seen = {name: _later(columns[name], new[name]) for name in ("last_seen_at", "expires_at")}
+        seen = {name: _later_of(columns[name], new[name]) for name in ("last_seen_at", "expires_at")}
 
-        # Whether it has expired the caller sees: one value less to send with what nearly every request asks.
-        self.get = self._of(select(*record).where(this), repeatable=True)
-        self.insert = self._of(insert(table).values(key=bindparam("the_key", type_=columns.key.type), **new))
-        self.take_over = self._of(update(table).where(this, columns.expires_at <= self._now).values(**new))
-        self.replace = self._of(update(table).where(this, self._alive, same).values(**new))
-        self.touch = self._of(update(table).where(this, self._alive, its_own).values(**seen), repeatable=True)
-        self.delete = self._of(delete(table).where(this, self._alive))
-        self.list_user = self._of(
+        # The caller checks whether it has expired: one value less to send with what nearly every request asks.
+        self.get = self._compile(select(*record).where(this), repeatable=True)
+        self.insert = self._compile(insert(table).values(key=bindparam("the_key", type_=columns.key.type), **new))
+        self.take_over = self._compile(update(table).where(this, columns.expires_at <= self._now).values(**new))
+        self.replace = self._compile(update(table).where(this, self._alive, same).values(**new))
+        self.touch = self._compile(update(table).where(this, self._alive, its_own).values(**seen), repeatable=True)
+        self.delete = self._compile(delete(table).where(this, self._alive))
+        self.list_user = self._compile(
             select(columns.key, *record)
-            .where(self._is_users(), self._alive, its_own)
+            .where(self._of_the_user(), self._alive, its_own)
             .order_by(columns.created_at, columns.key),
             repeatable=True,
         )
-        self.purge = self._of(self._purge())
+        self.purge = self._compile(self._purge())
 
     def delete_user(self, kept: int) -> Statement:
         """Returns ``(expires_at, successor)`` of what it deleted, where the dialect can; spares ``keep_0`` and so on."""
         columns = self._table.c
-        everything = delete(self._table).where(self._is_users(), *self._unless_kept(kept))
+        everything = delete(self._table).where(self._of_the_user(), *self._but_kept(kept))
         if self._dialect.delete_returning:
-            return self._of(everything.returning(columns.expires_at, columns.successor))
-        return self._of(everything)
+            return self._compile(everything.returning(columns.expires_at, columns.successor))
+        return self._compile(everything)
 
     def delete_live_of_user(self, kept: int) -> Statement:
         """Only what counts as a session: for dialects that can't say what they deleted."""
         columns = self._table.c
-        live = (self._is_users(), self._alive, columns.successor.is_(None), *self._unless_kept(kept))
-        return self._of(delete(self._table).where(*live))
+        live = (self._of_the_user(), self._alive, columns.successor.is_(None), *self._but_kept(kept))
+        return self._compile(delete(self._table).where(*live))
 
-    def _is_users(self) -> ColumnElement[bool]:
+    def _of_the_user(self) -> ColumnElement[bool]:
         return self._table.c.user_id == bindparam("the_user", type_=self._table.c.user_id.type)
 
-    def _unless_kept(self, kept: int) -> list[ColumnElement[bool]]:
+    def _but_kept(self, kept: int) -> list[ColumnElement[bool]]:
         key = self._table.c.key
         return [key.not_in([bindparam(f"keep_{n}", type_=key.type) for n in range(kept)])] if kept else []
 
@@ -154,7 +154,7 @@ class Statements:
             keys = select(batch.subquery("batch").c.key)
         return delete(self._table).where(columns.key.in_(keys), expired)
 
-    def _of(self, core: Select[Any] | Insert | Update | Delete, *, repeatable: bool = False) -> Statement:
+    def _compile(self, core: Select[Any] | Insert | Update | Delete, *, repeatable: bool = False) -> Statement:
         compiled = core.compile(dialect=self._dialect)
         pick = _picker(getattr(compiled, "positiontup", None) or ())
         constants = {name: value for name, value in compiled.params.items() if value is not None}
@@ -168,5 +168,5 @@ def _picker(names: Sequence[str]) -> Callable[[Values], tuple[Any, ...]]:
     return itemgetter(*names) if names else lambda _: ()
 
 
-def _later(old: ColumnElement[float], new: ColumnElement[float]) -> ColumnElement[float]:
+def _later_of(old: ColumnElement[float], new: ColumnElement[float]) -> ColumnElement[float]:
     return case((old < new, new), else_=old)

@@ -36,7 +36,7 @@ class Places:
                 await turn
         except BaseException:
             if turn.done() and not turn.cancelled():
-                # It was given the place in the moment in which it gave up.
+                # It was given the place at the moment when it gave up.
                 self.leave()
             raise
 
@@ -64,7 +64,7 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> asyncio.Task[object]:
-        """Watch the running task until `end`."""
+        """Watch the running task until ``end``."""
         task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("SQLStore must be called from a task.")
@@ -78,7 +78,7 @@ class Watch:
         del self._begun[task]
 
     def was_late(self, task: asyncio.Task[object]) -> bool:
-        """Whether a cancellation that reached the task was this watch's, and nobody else's besides."""
+        """Whether the cancellation that reached the task came from this watch, and from nobody else as well."""
         if task not in self._late:
             return False
         self._late.remove(task)
@@ -97,7 +97,7 @@ class Watch:
         self._timer = None
         latest = self._loop.time() - self._seconds
         late = [(task, begun) for task, begun in self._begun.items() if begun <= latest and task not in self._late]
-        if late:  # one turn later: if it was this process that had no time, the answer may be there and not read yet
+        if late:  # one turn later: if this process was the one that stood still, the answer may be there, unread
             self._loop.call_soon(self._cancel, late)
         if self._begun:
             self._set_timer()

@@ -12,7 +12,7 @@ from .base import SessionRecord
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-_SWEPT_A_CREATE = 4
+_LOOKED_AT_PER_CREATE = 4
 """How many due entries one ``create`` looks at: more than it adds, so the expired never pile up."""
 
 
@@ -47,18 +47,18 @@ class MemoryStore:
         self._warned = False
 
     async def get(self, key: str) -> SessionRecord | None:
-        """See `SessionStore.get`. The record itself, not a copy: it is frozen."""
+        """See ``SessionStore.get``. The record itself, not a copy: it is frozen."""
         record = self._records.get(key)
         if record is None or record.expires_at <= (self.clock or time.time)():
             return None
         return record
 
     async def create(self, key: str, record: SessionRecord) -> bool:
-        """See `SessionStore.create`."""
-        if self._alive(key) is not None:
+        """See ``SessionStore.create``."""
+        if self._live(key) is not None:
             return False
         self._forget(key)
-        self._sweep(self._now(), limit=_SWEPT_A_CREATE)
+        self._sweep(self._now(), limit=_LOOKED_AT_PER_CREATE)
         if len(self._records) >= self.max_sessions:
             self._make_room()
         self._records[key] = record
@@ -67,8 +67,8 @@ class MemoryStore:
         return True
 
     async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
-        """See `SessionStore.replace`."""
-        old = self._alive(key)
+        """See ``SessionStore.replace``."""
+        old = self._live(key)
         if old is None or old.version != version:
             return False
         self._records[key] = record
@@ -82,8 +82,8 @@ class MemoryStore:
         return True
 
     async def touch(self, key: str, *, last_seen_at: float, expires_at: float) -> bool:
-        """See `SessionStore.touch`."""
-        old = self._alive(key)
+        """See ``SessionStore.touch``."""
+        old = self._live(key)
         if old is None or old.successor is not None:
             return False
         self._records[key] = replace(
@@ -95,28 +95,28 @@ class MemoryStore:
         return True
 
     async def delete(self, key: str) -> bool:
-        """See `SessionStore.delete`."""
-        alive = self._alive(key) is not None
+        """See ``SessionStore.delete``."""
+        alive = self._live(key) is not None
         self._forget(key)
         return alive
 
     async def list_user(self, user_id: str) -> list[tuple[str, SessionRecord]]:
-        """See `SessionStore.list_user`."""
-        alive = [(key, self._alive(key)) for key in self._keys_of.get(user_id, ())]
+        """See ``SessionStore.list_user``."""
+        alive = [(key, self._live(key)) for key in self._keys_of.get(user_id, ())]
         sessions = [(key, record) for key, record in alive if record is not None and record.successor is None]
         return sorted(sessions, key=lambda session: (session[1].created_at, session[0]))
 
     async def delete_user(self, user_id: str, *, keep: Collection[str] = ()) -> int:
-        """See `SessionStore.delete_user`."""
+        """See ``SessionStore.delete_user``."""
         ended = 0
         for key in self._keys_of.get(user_id, set()).difference(keep):
-            record = self._alive(key)
+            record = self._live(key)
             ended += record is not None and record.successor is None
             self._forget(key)
         return ended
 
     async def purge(self) -> int:
-        """See `SessionStore.purge`. Also done bit by bit as sessions are created, so calling it is optional."""
+        """See ``SessionStore.purge``. Also done bit by bit as sessions are created, so calling it is optional."""
         return self._sweep(self._now())
 
     async def aclose(self) -> None:
@@ -125,7 +125,7 @@ class MemoryStore:
     def _now(self) -> float:
         return (self.clock or time.time)()
 
-    def _alive(self, key: str) -> SessionRecord | None:
+    def _live(self, key: str) -> SessionRecord | None:
         record = self._records.get(key)
         return record if record is not None and record.expires_at > self._now() else None
 

@@ -1,4 +1,4 @@
-"""Sessions in Redis, Valkey or a Redis Cluster: for several processes and machines, with ends that are seen at once."""
+"""Sessions in Redis, Valkey or a Redis Cluster, for several processes and machines (extra ``redis``)."""
 
 import asyncio
 import math
@@ -19,9 +19,10 @@ from ._redis_format import (
     NOTE,
     REPLACE,
     TOUCH,
-    Kept,
     Script,
+    Stored,
     command,
+    is_settled,
     new_tag,
     packed_back,
     packed_front,
@@ -29,10 +30,9 @@ from ._redis_format import (
     packed_stamp,
     packed_time,
     packed_version,
-    settled,
-    unpacked,
+    stored_in,
 )
-from ._redis_wire import Wire, opener
+from ._redis_wire import Wire, wire_opener
 from .base import SessionRecord
 
 _AT_ONCE = 500
@@ -88,61 +88,61 @@ class RedisStore:
             raise ConfigurationError(f"RedisStore(timeout={timeout}) must be a number of seconds above 0.")
         self.clock = clock
         self._prefix = prefix
-        self._open = opener(server, timeout)
+        self._open = wire_opener(server, timeout)
         # Connections belong to an event loop, and tests run several: one set for each.
         self._wires: dict[asyncio.AbstractEventLoop, Wire] = {}
         self._under_way: set[asyncio.Task[int]] = set()
 
     async def get(self, key: str) -> SessionRecord | None:
-        """See `SessionStore.get`."""
+        """See ``SessionStore.get``."""
         value = await self._ask(self._prefix + key, "GET", again=True)
         if value is None:
             return None
-        record = unpacked(value).record
+        record = stored_in(value).record
         return record if record.expires_at > self._now() else None
 
     async def create(self, key: str, record: SessionRecord) -> bool:
-        """See `SessionStore.create`. Two round trips: the user's index, then the record."""
-        stamp = await self._noted(key, record, record.expires_at)
+        """See ``SessionStore.create``. Two round trips: the user's index, then the record."""
+        stamp = await self._write_index_entry(key, record, record.expires_at)
         value = packed_front(record) + stamp + packed_back(record)
-        now, ttl = self._time(record.expires_at)
+        now, ttl = self._now_and_ttl(record.expires_at)
         return bool(await self._run(CREATE, self._prefix + key, now, value, ttl))
 
     async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
-        """See `SessionStore.replace`. One round trip, or three when the index has to know first."""
+        """See ``SessionStore.replace``. One round trip, or three when the index has to know first."""
         stamp, old = b"", None
         answer = await self._replace(key, record, version, stamp)
         if isinstance(answer, bytes):
-            old = unpacked(answer)
-            stamp = await self._noted(key, record, record.expires_at, old)
+            old = stored_in(answer)
+            stamp = await self._write_index_entry(key, record, record.expires_at, old)
             answer = await self._replace(key, record, version, stamp)
         if answer and old is not None and old.record.user_id != record.user_id:
             await self._forget(old.record.user_id, {key: old.tag})
         return bool(answer)
 
     async def touch(self, key: str, *, last_seen_at: float, expires_at: float) -> bool:
-        """See `SessionStore.touch`. One round trip, or three about once in a lifetime, when the index must live on."""
+        """See ``SessionStore.touch``. One round trip, or three about once in a lifetime, when the index must live on."""
         stamp = b""
         while True:
-            now, ttl = self._time(expires_at)
+            now, ttl = self._now_and_ttl(expires_at)
             words = (now, packed_time(last_seen_at), packed_time(expires_at), stamp, ttl)
             answer = await self._run(TOUCH, self._prefix + key, *words, again=True)
             if not isinstance(answer, bytes):
                 return bool(answer)
-            old = unpacked(answer)
-            stamp = await self._noted(key, old.record, expires_at, old)
+            old = stored_in(answer)
+            stamp = await self._write_index_entry(key, old.record, expires_at, old)
 
     async def delete(self, key: str) -> bool:
-        """See `SessionStore.delete`."""
+        """See ``SessionStore.delete``."""
         value = await self._run(DELETE, self._prefix + key, b"")
         if value is None:
             return False
-        old = unpacked(value)
+        old = stored_in(value)
         await self._forget(old.record.user_id, {key: old.tag})
         return old.record.expires_at > self._now()
 
     async def list_user(self, user_id: str) -> list[tuple[str, SessionRecord]]:
-        """See `SessionStore.list_user`. Two round trips for up to 500 sessions.
+        """See ``SessionStore.list_user``. Two round trips for up to 500 sessions.
 
         Looks again where a session has moved meanwhile, so one that is rotated doesn't escape under its new key.
         """
@@ -154,7 +154,9 @@ class RedisStore:
                 break
             tags, found = later, await self._find(later, user_id)
         now = self._now()
-        await self._forget(user_id, {key: tag for key, tag in tags.items() if key not in found and settled(tag, now)})
+        await self._forget(
+            user_id, {key: tag for key, tag in tags.items() if key not in found and is_settled(tag, now)}
+        )
         alive = ((key, kept.record) for key, kept in found.items() if kept.record.expires_at > now)
         return sorted(
             ((key, record) for key, record in alive if record.successor is None),
@@ -162,7 +164,7 @@ class RedisStore:
         )
 
     async def delete_user(self, user_id: str, *, keep: Collection[str] = ()) -> int:
-        """See `SessionStore.delete_user`. Goes on when the caller is cancelled, so it happens whole.
+        """See ``SessionStore.delete_user``. Goes on when the caller is cancelled, so it happens whole.
 
         Looks again until no new session has appeared, so one that is rotated meanwhile doesn't escape under its new
         key. A sign-in that begins meanwhile may end with it or outlive it.
@@ -187,17 +189,19 @@ class RedisStore:
 
     # The user's index
 
-    async def _noted(self, key: str, record: SessionRecord, expires_at: float, old: Kept | None = None) -> bytes:
-        """Name the session in its user's index; the stamp that says so.
+    async def _write_index_entry(
+        self, key: str, record: SessionRecord, expires_at: float, old: Stored | None = None
+    ) -> bytes:
+        """Name the session in its user's index, and return the stamp that says so.
 
-        For twice as long as the session lives, so that extending the session is mostly one round trip.
+        The index lives twice as long as the session, so that extending the session is mostly one round trip.
         """
         if record.user_id is None:
             return NO_INDEX
         same = old is not None and old.record.user_id == record.user_id
         tag = old.tag if old is not None and same else new_tag(expires_at)
         until = expires_at + max(0.0, expires_at - self._now())
-        _, ttl = self._time(until)
+        _, ttl = self._now_and_ttl(until)
         await self._run(NOTE, self._index_key(record.user_id), key, tag, ttl, again=True)
         return packed_stamp(until, tag)
 
@@ -208,10 +212,10 @@ class RedisStore:
         pairs: Iterable[tuple[bytes, bytes]] = reply.items() if isinstance(reply, dict) else _pairs(reply)
         return {key.decode(): tag for key, tag in pairs}
 
-    async def _find(self, keys: Collection[str], user_id: str) -> dict[str, Kept]:
+    async def _find(self, keys: Collection[str], user_id: str) -> dict[str, Stored]:
         """Those of the keys that hold a record of the user."""
-        values = await _in_batches(keys, lambda key: self._ask(self._prefix + key, "GET", again=True))
-        kept = {key: unpacked(value) for key, value in values.items() if value is not None}
+        values = await _answers_in_batches(keys, lambda key: self._ask(self._prefix + key, "GET", again=True))
+        kept = {key: stored_in(value) for key, value in values.items() if value is not None}
         return {key: found for key, found in kept.items() if found.record.user_id == user_id}
 
     async def _delete_user(self, user_id: str, seen: set[str]) -> int:
@@ -221,11 +225,11 @@ class RedisStore:
             if not tags:
                 break
             seen.update(tags)
-            values = await _in_batches(tags, lambda key: self._run(DELETE, self._prefix + key, owner))
-            gone = {key: unpacked(value) for key, value in values.items() if value is not None}
+            values = await _answers_in_batches(tags, lambda key: self._run(DELETE, self._prefix + key, owner))
+            gone = {key: stored_in(value) for key, value in values.items() if value is not None}
             now = self._now()
             ended += sum(old.record.successor is None and old.record.expires_at > now for old in gone.values())
-            spent = {key: tag for key, tag in tags.items() if settled(tag, now)}
+            spent = {key: tag for key, tag in tags.items() if is_settled(tag, now)}
             await self._forget(user_id, spent | {key: old.tag for key, old in gone.items()})
         return ended
 
@@ -241,7 +245,7 @@ class RedisStore:
     # Commands
 
     async def _replace(self, key: str, record: SessionRecord, version: int, stamp: bytes) -> Any:
-        now, ttl = self._time(record.expires_at)
+        now, ttl = self._now_and_ttl(record.expires_at)
         owner, front, back = packed_owner(record.user_id), packed_front(record), packed_back(record)
         return await self._run(
             REPLACE, self._prefix + key, now, packed_version(version), owner, front, stamp, back, ttl
@@ -270,7 +274,7 @@ class RedisStore:
     def _now(self) -> float:
         return (self.clock or time.time)()
 
-    def _time(self, until: float) -> tuple[bytes, int]:
+    def _now_and_ttl(self, until: float) -> tuple[bytes, int]:
         """Now, as the scripts take it, and the milliseconds from now until then, rounded up; at least one."""
         now = self._now()
         return packed_time(now), max(1, math.ceil((until - now) * 1000))
@@ -279,7 +283,7 @@ class RedisStore:
         return f"{self._prefix}user:{user_id}"
 
 
-async def _in_batches(keys: Collection[str], ask: Callable[[str], Any]) -> dict[str, bytes | None]:
+async def _answers_in_batches(keys: Collection[str], ask: Callable[[str], Any]) -> dict[str, bytes | None]:
     values: dict[str, bytes | None] = {}
     names = list(keys)
     for start in range(0, len(names), _AT_ONCE):

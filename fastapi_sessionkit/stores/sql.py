@@ -31,7 +31,7 @@ class SQLStore:
     Args:
         url_or_engine: a database URL, or an engine of the application's own, which this store then doesn't dispose
             of. A URL without a driver (``sqlite:///…``, ``postgresql://…``) gets the asynchronous one.
-        table_name: the table, made by this store; see `table`.
+        table_name: the table, made by this store; see ``table``.
         create_table: make the table on first use where there is none. ``False`` leaves it to migrations.
         max_connections: how many connections to PostgreSQL this store keeps at most, per process.
         connection_timeout: seconds a call waits for one of them to be free before it is a ``TimeoutError``.
@@ -77,8 +77,8 @@ class SQLStore:
         self._opening: asyncio.Task[Connections] | None = None
 
     async def get(self, key: str) -> SessionRecord | None:
-        """See `SessionStore.get`."""
-        connections = self._ready() or await self._open()
+        """See ``SessionStore.get``."""
+        connections = self._open_connections() or await self._open()
         rows = await connections.fetch(self._statements.get, {"the_key": key})
         if not rows:
             return None
@@ -86,9 +86,9 @@ class SQLStore:
         return record if record.expires_at > self._now() else None
 
     async def create(self, key: str, record: SessionRecord) -> bool:
-        """See `SessionStore.create`."""
-        connections = self._ready() or await self._open()
-        values = {"the_key": key, "now": self._now(), **_new(record)}
+        """See ``SessionStore.create``."""
+        connections = self._open_connections() or await self._open()
+        values = {"the_key": key, "now": self._now(), **_new_values(record)}
         try:
             await connections.count(self._statements.insert, values)
         except connections.key_taken:
@@ -96,31 +96,31 @@ class SQLStore:
         return True
 
     async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
-        """See `SessionStore.replace`."""
-        connections = self._ready() or await self._open()
-        values = {"the_key": key, "now": self._now(), "version_was": version, **_new(record)}
+        """See ``SessionStore.replace``."""
+        connections = self._open_connections() or await self._open()
+        values = {"the_key": key, "now": self._now(), "version_was": version, **_new_values(record)}
         return await connections.count(self._statements.replace, values) == 1
 
     async def touch(self, key: str, *, last_seen_at: float, expires_at: float) -> bool:
-        """See `SessionStore.touch`."""
-        connections = self._ready() or await self._open()
+        """See ``SessionStore.touch``."""
+        connections = self._open_connections() or await self._open()
         values = {"the_key": key, "now": self._now(), "new_last_seen_at": last_seen_at, "new_expires_at": expires_at}
         return await connections.count(self._statements.touch, values) == 1
 
     async def delete(self, key: str) -> bool:
-        """See `SessionStore.delete`."""
-        connections = self._ready() or await self._open()
+        """See ``SessionStore.delete``."""
+        connections = self._open_connections() or await self._open()
         return await connections.count(self._statements.delete, {"the_key": key, "now": self._now()}) == 1
 
     async def list_user(self, user_id: str) -> list[tuple[str, SessionRecord]]:
-        """See `SessionStore.list_user`."""
-        connections = self._ready() or await self._open()
+        """See ``SessionStore.list_user``."""
+        connections = self._open_connections() or await self._open()
         rows = await connections.fetch(self._statements.list_user, {"the_user": user_id, "now": self._now()})
         return [(key, SessionRecord(*record)) for key, *record in rows]
 
     async def delete_user(self, user_id: str, *, keep: Collection[str] = ()) -> int:
-        """See `SessionStore.delete_user`. Two statements instead of one where the dialect has no ``RETURNING``."""
-        connections = self._ready() or await self._open()
+        """See ``SessionStore.delete_user``. Two statements instead of one where the dialect has no ``RETURNING``."""
+        connections = self._open_connections() or await self._open()
         now = self._now()
         values = {"the_user": user_id, "now": now, **{f"keep_{n}": key for n, key in enumerate(keep)}}
         everything = self._statements.delete_user(len(keep))
@@ -132,8 +132,8 @@ class SQLStore:
         return ended
 
     async def purge(self) -> int:
-        """See `SessionStore.purge`. In batches; any number of processes may purge at the same time."""
-        connections = self._ready() or await self._open()
+        """See ``SessionStore.purge``. In batches; any number of processes may purge at the same time."""
+        connections = self._open_connections() or await self._open()
         values = {"now": self._now(), "batch": self._purge_batch}
         purged = batch = await connections.count(self._statements.purge, values)
         while batch >= self._purge_batch:
@@ -142,7 +142,7 @@ class SQLStore:
         return purged
 
     async def aclose(self) -> None:
-        """See `SessionStore.aclose`. An engine of the application's own stays open."""
+        """See ``SessionStore.aclose``. An engine of the application's own stays open."""
         loop = asyncio.get_running_loop()
         if self._opening is not None and self._opening.get_loop() is loop:
             await asyncio.wait([self._opening])
@@ -157,7 +157,7 @@ class SQLStore:
     def _now(self) -> float:
         return (self.clock or time.time)()
 
-    def _ready(self) -> Connections | None:
+    def _open_connections(self) -> Connections | None:
         connections = self._connections
         return connections if connections is not None and connections.serves(asyncio.get_running_loop()) else None
 
@@ -165,8 +165,8 @@ class SQLStore:
         loop = asyncio.get_running_loop()
         if self._opening is None or self._opening.done() or self._opening.get_loop() is not loop:
             self._opening = loop.create_task(self._connect(loop))
-            self._opening.add_done_callback(_look_at_the_outcome)
-        # Opened once for all who wait, and whole even if none of them still does: half an opening would leak.
+            self._opening.add_done_callback(_retrieve_error)
+        # Opened once for all who wait. It finishes even if all of them are cancelled: half an opening would leak.
         return await asyncio.shield(self._opening)
 
     async def _connect(self, loop: asyncio.AbstractEventLoop) -> Connections:
@@ -211,13 +211,13 @@ class SQLStore:
             await connection.run_sync(self.table.metadata.create_all)
 
 
-def _look_at_the_outcome(opening: asyncio.Task[Connections]) -> None:
-    """Those who waited were told; if none did, asyncio would complain that nobody knows of the error."""
+def _retrieve_error(opening: asyncio.Task[Connections]) -> None:
+    """Those who waited were told. If nobody did, asyncio would complain about an error that was never retrieved."""
     if not opening.cancelled():
         opening.exception()
 
 
-def _new(record: SessionRecord) -> dict[str, Any]:
+def _new_values(record: SessionRecord) -> dict[str, Any]:
     return {f"new_{name}": getattr(record, name) for name in FIELDS}
 
 
