@@ -1,1 +1,1 @@
-"""Where server-side sessions are kept. Each engine has a module of its own, so that none is imported unasked."""
+"""Where server-side sessions are kept. Each engine has a module or a package of its own, so that none is imported unasked."""

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from fastapi_sessionkit._contract.tools import PATIENCE, ContractClock, cut_off, eventually, key, together
-from fastapi_sessionkit.stores import _postgres
 from fastapi_sessionkit.stores.sql import SQLStore
+from fastapi_sessionkit.stores.sql import postgres as driver
 from fastapi_sessionkit.testing import SessionStoreContract
 from tests.stores.postgres_server import ForeignPostgres, PostgresServer
 
@@ -142,7 +142,7 @@ async def test_a_connection_that_lay_idle_for_long_is_replaced(
 ) -> None:
     await store.create(key("a"), time.record())
     first = await _backends(server, store)
-    monkeypatch.setattr(_postgres, "_IDLE_SECONDS", -1.0)
+    monkeypatch.setattr(driver, "_IDLE_SECONDS", -1.0)
     await store.get(key("a"))
 
     assert len(await _backends(server, store) - first) == 1

@@ -4,8 +4,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from fastapi_sessionkit.stores._core import Connections, CoreConnections
 from fastapi_sessionkit.stores.sql import SQLStore
+from fastapi_sessionkit.stores.sql.core import Connections, CoreConnections
 from fastapi_sessionkit.testing import SessionStoreContract
 
 

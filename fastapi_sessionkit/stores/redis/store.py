@@ -1,4 +1,4 @@
-"""Sessions in Redis, Valkey or a Redis Cluster, for several processes and machines (extra ``redis``)."""
+"""``RedisStore``: the store itself. What it keeps and how commands travel is in the modules beside it."""
 
 import asyncio
 import math
@@ -10,8 +10,9 @@ from typing import Any
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
-from ..errors import ConfigurationError
-from ._redis_format import (
+from ...errors import ConfigurationError
+from ..base import SessionRecord
+from .format import (
     CREATE,
     DELETE,
     FORGET,
@@ -32,8 +33,7 @@ from ._redis_format import (
     packed_version,
     stored_in,
 )
-from ._redis_wire import Wire, wire_opener
-from .base import SessionRecord
+from .wire import Wire, wire_opener
 
 _AT_ONCE = 500
 """Commands about one user's sessions that go out together: between two such batches other requests get their turn."""

@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-from .base import SessionRecord
+from ..base import SessionRecord
 
 FIELDS = tuple(field.name for field in fields(SessionRecord))
 

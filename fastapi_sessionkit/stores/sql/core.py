@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ._statements import Row, Statement, Values
+from .statements import Row, Statement, Values
 
 
 class Connections(Protocol):
@@ -50,17 +50,21 @@ class CoreConnections:
         self._loop = loop
 
     async def fetch(self, statement: Statement, values: Values) -> Sequence[Row]:
+        """See ``Connections.fetch``."""
         async with self._engine.begin() as connection:
             return (await connection.execute(statement.core, values)).all()
 
     async def count(self, statement: Statement, values: Values) -> int:
+        """See ``Connections.count``."""
         async with self._engine.begin() as connection:
             return (await connection.execute(statement.core, values)).rowcount
 
     def serves(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """See ``Connections.serves``."""
         return loop is self._loop
 
     def abandon(self) -> None:
+        """See ``Connections.abandon``."""
         self._engine.sync_engine.dispose(close=False)
 
     async def aclose(self) -> None:

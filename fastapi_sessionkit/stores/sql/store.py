@@ -1,4 +1,4 @@
-"""Sessions in a table of any database that SQLAlchemy's asynchronous engines speak (extra ``sql``)."""
+"""``SQLStore``: the store itself. How statements reach a database is in the modules beside it."""
 
 import asyncio
 import time
@@ -9,10 +9,10 @@ from sqlalchemy import URL, NullPool, Table, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from ..errors import ConfigurationError
-from ._core import Connections, CoreConnections
-from ._statements import FIELDS, Statements, session_table
-from .base import SessionRecord
+from ...errors import ConfigurationError
+from ..base import SessionRecord
+from .core import Connections, CoreConnections
+from .statements import FIELDS, Statements, session_table
 
 _ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
@@ -183,11 +183,11 @@ class SQLStore:
     async def _choose(self, loop: asyncio.AbstractEventLoop) -> Connections:
         match self.engine.dialect.name, self.engine.dialect.driver:
             case "sqlite", "aiosqlite":
-                from ._sqlite import SQLiteConnections
+                from .sqlite import SQLiteConnections
 
                 return await SQLiteConnections.open(self.engine)
             case "postgresql", "asyncpg":
-                from ._postgres import PostgresConnections
+                from .postgres import PostgresConnections
 
                 return PostgresConnections(
                     self.engine,

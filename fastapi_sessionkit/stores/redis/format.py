@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import hiredis
 
-from .base import SessionRecord
+from ..base import SessionRecord
 
 _FORMAT = 1
 _NOBODY = 0xFFFF

@@ -12,8 +12,8 @@ from typing import Any, Protocol, TypeVar, cast
 import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ._statements import Row, Statement, Values
-from ._waiting import Places, Watch
+from .statements import Row, Statement, Values
+from .waiting import Places, Watch
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -23,18 +23,37 @@ Answer = TypeVar("Answer")
 class Prepared(Protocol):
     """What is used of asyncpg's prepared statements."""
 
-    async def fetch(self, *args: object) -> list[Row]: ...
+    async def fetch(self, *args: object) -> list[Row]:
+        """Run it and give its rows."""
+        ...
 
 
 class Connection(Protocol):
     """What is used of ``asyncpg.Connection``, which has no types of its own."""
 
-    async def fetch(self, query: str, *args: object) -> list[Row]: ...
-    async def execute(self, query: str, *args: object) -> str: ...
-    async def prepare(self, query: str, *, name: str) -> Prepared: ...
-    async def close(self, *, timeout: float) -> None: ...  # noqa: ASYNC109
-    def terminate(self) -> None: ...
-    def is_closed(self) -> bool: ...
+    async def fetch(self, query: str, *args: object) -> list[Row]:
+        """Run it and give its rows."""
+        ...
+
+    async def execute(self, query: str, *args: object) -> str:
+        """Run it and give the server's status line."""
+        ...
+
+    async def prepare(self, query: str, *, name: str) -> Prepared:
+        """Have the server plan it."""
+        ...
+
+    async def close(self, *, timeout: float) -> None:  # noqa: ASYNC109
+        """Say goodbye, within so many seconds."""
+        ...
+
+    def terminate(self) -> None:
+        """Cut it without waiting."""
+        ...
+
+    def is_closed(self) -> bool:
+        """Whether it can't be used any more."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -115,9 +134,11 @@ class PostgresConnections:
         self._closed = False
 
     def fetch(self, statement: Statement, values: Values) -> Coroutine[Any, Any, Sequence[Row]]:
+        """See ``Connections.fetch``."""
         return self._run(self._rows, statement, statement.arguments(values))
 
     async def count(self, statement: Statement, values: Values) -> int:
+        """See ``Connections.count``."""
         status = await self._run(self._status, statement, statement.arguments(values))
         return int(status.rpartition(" ")[2])
 
@@ -132,9 +153,11 @@ class PostgresConnections:
         return line.connection.execute(statement.text, *arguments)
 
     def serves(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """See ``Connections.serves``."""
         return loop is self._loop
 
     def abandon(self) -> None:
+        """See ``Connections.abandon``."""
         self._closed = True
         for line in self._idle:
             # asyncio can't even cut a connection whose loop is closed; the socket goes with the object.
@@ -143,6 +166,7 @@ class PostgresConnections:
         self._idle.clear()
 
     async def aclose(self) -> None:
+        """See ``Connections.aclose``."""
         self._closed = True
         self._watch.stop()
         while self._idle:

@@ -9,8 +9,8 @@ from typing import Any
 import aiosqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ..errors import ConfigurationError
-from ._statements import Row, Statement, Values
+from ...errors import ConfigurationError
+from .statements import Row, Statement, Values
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class SQLiteConnections:
 
     @classmethod
     async def open(cls, engine: AsyncEngine) -> "SQLiteConnections":
+        """Two connections as the engine makes them, on a file that uses the write-ahead log."""
         writer = await _connect(engine)
         try:
             await _use_write_ahead_log(writer)
@@ -53,22 +54,27 @@ class SQLiteConnections:
             raise
 
     async def fetch(self, statement: Statement, values: Values) -> Sequence[Row]:
+        """See ``Connections.fetch``."""
         connection = self._reader if statement.reads else self._writer
         # The driver promises an Iterable only.
         return list(await connection.execute_fetchall(statement.text, HiddenValues(statement.arguments(values))))
 
     async def count(self, statement: Statement, values: Values) -> int:
+        """See ``Connections.count``."""
         cursor = await self._writer.execute(statement.text, HiddenValues(statement.arguments(values)))
         return cursor.rowcount
 
-    def serves(self, loop: asyncio.AbstractEventLoop) -> bool:  # noqa: ARG002 (any: the threads answer whichever asked)
+    def serves(self, loop: asyncio.AbstractEventLoop) -> bool:  # noqa: ARG002
+        """See ``Connections.serves``. The threads answer whichever event loop asks."""
         return True
 
     def abandon(self) -> None:
+        """See ``Connections.abandon``."""
         self._reader.stop()
         self._writer.stop()
 
     async def aclose(self) -> None:
+        """See ``Connections.aclose``."""
         await self._reader.close()
         # The last to close copies the log back and removes it.
         await self._writer.close()
