@@ -4,17 +4,16 @@ A pattern is whole segments: a literal, ``*`` (one or more segments) or ``**`` (
 trailing slash on a request path does not: ``/admin/`` is read as ``/admin``.
 
 Inside, a pattern is its *atoms*, a normal form in which ``*`` is exactly one segment and ``**`` ends every run of
-wildcards: ``/a/**/*/b`` becomes ``a * ** b``. Nothing backtracks or recurses: a path takes one step a segment, and
-one look-up for each wildcard that it has come to, whatever it and the patterns look like.
+wildcards: ``/a/**/*/b`` becomes ``a * ** b``. Nothing backtracks or recurses: a path takes one step a segment in each
+of at most two automata, whatever it and the patterns look like.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Generic, TypeVar
 
-from fastapi_sessionkit.errors import ConfigurationError
+from .errors import ConfigurationError
 
 T = TypeVar("T")
 
@@ -22,9 +21,6 @@ ONE, REST = "*", "**"
 MAX_LENGTH = 1_000
 UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd\ud800-\udfff\\]")
 """Characters that parts of the stack read differently, or that no decoded path has: such a path reaches no rule."""
-
-# Paths an index remembers, and the longest it does: a client that makes up paths can fill a megabyte, not the memory.
-_REMEMBERED, _REMEMBERED_LENGTH = 1_024, 256
 
 _MISTAKES = (
     (re.compile(r"\A(?!/)"), "it starts with a slash, as in '/admin/**'"),
@@ -72,12 +68,21 @@ class Automaton:
         self.width = bit.bit_length()
         return self.width - 1
 
+    def run(self, segments: Iterable[str]) -> int:
+        """The end bits of the patterns that match these segments."""
+        active = self.start
+        for segment in segments:
+            if not active:
+                break
+            active = self.step(active, segment)
+        return active & self.ends
+
     def step(self, active: int, segment: str) -> int:
-        """Where `active` leads over one segment; a wildcard's text is a segment that no literal names."""
+        """Where ``active`` leads over one segment; a wildcard's text is a segment that no literal names."""
         return self.advance(active, self.literals.get(segment, 0))
 
     def advance(self, active: int, literals: int) -> int:
-        """Where `active` leads over a segment that the atoms in `literals` accept, besides the wildcards."""
+        """Where ``active`` leads over a segment that the atoms in ``literals`` accept, besides the wildcards."""
         return self.past_rest((active & (literals | self.one)) << 1 | active & self.rest)
 
     def past_rest(self, active: int) -> int:
@@ -112,123 +117,57 @@ class Pattern:
         A path without a slash in front is nobody's. Empty, ``.`` and ``..`` segments count as segments like any
         other, which is why a request with one has to be refused before it is matched.
         """
-        if not _is_path(path):
-            return False
-        automaton = self.automaton
-        active = automaton.start
-        for segment in _split(path):
-            active = automaton.step(active, segment)
-            if not active:
-                return False
-        return bool(active & automaton.ends)
-
-
-class _Gap:
-    """The patterns that have the same literals up to a wildcard, and the same wildcard there."""
-
-    __slots__ = ("enter", "owners")
-
-    def __init__(self) -> None:
-        self.owners: tuple[int, ...] = ()  # entries of the pattern that ends with the wildcard
-        self.enter: dict[str, int] = {}  # the literal behind the wildcard, to the atoms that it leads to
-
-
-class _Node:
-    __slots__ = ("children", "gaps", "owners")
-
-    def __init__(self) -> None:
-        self.children: dict[str, _Node] = {}
-        self.gaps: dict[int, _Gap] = {}  # by how many segments the wildcard asks for at least
-        self.owners: tuple[int, ...] = ()  # entries of the pattern that ends here
+        return _is_path(path) and bool(self.automaton.run(_split(path)))
 
 
 class PatternIndex(Generic[T]):
-    """Entries under patterns, in an order that decides between them; immutable, and safe to share between threads.
+    """Values under patterns, in an order that decides between them; immutable, and safe to share between threads.
 
-    A path walks a tree of the patterns' literal beginnings, one dictionary a segment. What stands behind a wildcard
-    waits there under its next literal, and only once that one is seen takes part in an automaton.
+    The patterns that begin with the same literal share an automaton, and those that begin with a wildcard share one.
+    A path moves through two of them at most, its first segment's and the wildcards'.
     """
 
     def __init__(self, entries: Iterable[tuple[Pattern, T]]) -> None:
         self._values: list[T] = []
-        self._root = _Node()
-        self._automaton = Automaton()
-        self._owners: dict[int, tuple[int, ...]] = {}  # by the index of a pattern's end bit
-        same: dict[tuple[str, ...], list[int]] = {}
-        for index, (pattern, value) in enumerate(entries):
+        self._by_first: dict[str, _Group] = {}
+        self._others = _Group()
+        for pattern, value in entries:
+            first = pattern.atoms[0] if pattern.atoms else REST
+            group = self._others if first in (ONE, REST) else self._by_first.setdefault(first, _Group())
+            group.add(pattern.atoms, len(self._values))
             self._values.append(value)
-            same.setdefault(pattern.atoms, []).append(index)
-        for atoms, owners in same.items():
-            self._insert(atoms, tuple(owners))
-        self._remembered = lru_cache(_REMEMBERED)(self._matching)
 
-    def find(self, path: str, accepts: Callable[[T], bool]) -> T | None:
-        """The first entry whose pattern matches `path` and that `accepts` says yes to, or None."""
-        matching = self._remembered if len(path) <= _REMEMBERED_LENGTH else self._matching
-        for value in matching(path):
-            if accepts(value):
-                return value
-        return None
+    def find(self, path: str) -> T | None:
+        """The first value whose pattern matches, or ``None``."""
+        return next(self.matching(path), None)
 
-    def _insert(self, atoms: tuple[str, ...], owners: tuple[int, ...]) -> None:
-        node, prefix = self._root, _literal_prefix(atoms)
-        for literal in atoms[:prefix]:
-            node = node.children.setdefault(literal, _Node())
-        if prefix == len(atoms):
-            node.owners = owners
-            return
-        rest = atoms.index(REST, prefix)
-        gap = node.gaps.setdefault(rest - prefix, _Gap())
-        behind = atoms[rest + 1 :]
-        if behind:
-            self._insert_behind(gap, behind, owners)
-        else:
-            gap.owners = owners
-
-    def _insert_behind(self, gap: _Gap, atoms: tuple[str, ...], owners: tuple[int, ...]) -> None:
-        first = 1 << self._automaton.width
-        end = self._automaton.add(atoms)
-        self._owners[end] = owners
-        gap.enter[atoms[0]] = gap.enter.get(atoms[0], 0) | self._automaton.step(first, atoms[0])
-
-    def _matching(self, path: str) -> tuple[T, ...]:
-        """Every entry whose pattern matches, in order."""
+    def matching(self, path: str) -> Iterator[T]:
+        """Every value whose pattern matches, in order."""
         if not _is_path(path):
-            return ()
+            return iter(())
         segments = _split(path)
-        nodes = self._walk(segments)
-        found = list(nodes[-1].owners) if len(nodes) > len(segments) else []
-        waiting = []
-        for depth, node in enumerate(nodes):
-            for least, gap in node.gaps.items():
-                if depth + least <= len(segments):
-                    found += gap.owners
-                    if gap.enter:
-                        waiting.append((depth + least, gap.enter))
-        if waiting:
-            found += self._cross(segments, waiting)
-        return tuple([self._values[index] for index in sorted(found)])
+        found = self._others.matching(segments)
+        group = self._by_first.get(segments[0]) if segments else None
+        if group is not None:
+            found = sorted(found + group.matching(segments))
+        return map(self._values.__getitem__, found)
 
-    def _walk(self, segments: list[str]) -> list[_Node]:
-        """The nodes from the root on, as far as literals go."""
-        nodes = [self._root]
-        for segment in segments:
-            node = nodes[-1].children.get(segment)
-            if node is None:
-                break
-            nodes.append(node)
-        return nodes
 
-    def _cross(self, segments: list[str], waiting: list[tuple[int, dict[str, int]]]) -> list[int]:
-        """The entries whose literals behind wildcards are met too."""
-        active, step = 0, self._automaton.step
-        for depth, segment in enumerate(segments):
-            if active:
-                active = step(active, segment)
-            for begin, enter in waiting:
-                if depth >= begin and segment in enter:
-                    active |= enter[segment]
-        return [index for end in _bits(active & self._automaton.ends) for index in self._owners[end]]
+class _Group:
+    """Patterns in one automaton, each with its place in the index."""
+
+    __slots__ = ("automaton", "places")
+
+    def __init__(self) -> None:
+        self.automaton = Automaton()
+        self.places: dict[int, int] = {}  # by the pattern's end bit
+
+    def add(self, atoms: tuple[str, ...], place: int) -> None:
+        self.places[self.automaton.add(atoms)] = place
+
+    def matching(self, segments: list[str]) -> list[int]:
+        """The places of the patterns that match, in order: a later pattern has a higher bit."""
+        return [self.places[end] for end in _bits(self.automaton.run(segments))]
 
 
 def _is_path(path: str) -> bool:
@@ -249,10 +188,6 @@ def _normal_form(segments: tuple[str, ...]) -> tuple[str, ...]:
             atoms.pop()
         atoms += (ONE, REST) if segment == ONE else (segment,)
     return tuple(atoms)
-
-
-def _literal_prefix(atoms: tuple[str, ...]) -> int:
-    return next((index for index, atom in enumerate(atoms) if atom in (ONE, REST)), len(atoms))
 
 
 def _bits(number: int) -> Iterator[int]:

@@ -23,8 +23,8 @@ from fastapi_sessionkit.rules import Rule
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-# What was selected is remembered for paths and methods up to this long together, so that who makes them up fills a
-# megabyte, not the memory.
+# How many answers are remembered, and how long a path and its method may be together: a client that makes up paths
+# can't fill the memory.
 _REMEMBERED, _REMEMBERED_LENGTH = 1_024, 256
 
 # What parts of the stack could read differently: refusing is safe, normalising is not.
@@ -126,7 +126,9 @@ class RouterGuard:
         self.debug: bool = debug
         self._login = None if login_path is None else _page(login_path, "login_path")
         self._home = _page(_path_of(home_path), "home_path")
-        self._index = PatternIndex((rule.path, _selection(rule)) for rule in self.rules)
+        named = frozenset[str]().union(*(rule.methods or () for rule in self.rules))
+        self._indexes = {method: self._index(method) for method in named}
+        self._index_of_others = self._index("")
         self._remembered = lru_cache(_REMEMBERED)(self._select)
         login = [] if self._login is None else [(self._login, _LOGIN_PAGE)]
         self.open: tuple[tuple[Pattern, Selection], ...] = (*((each, _EXCLUDED) for each in self.exclude), *login)
@@ -155,12 +157,16 @@ class RouterGuard:
         if _UNCLEAR.search(path):
             return _AMBIGUOUS
         method = method.upper()
-        selection = self._index.find(path, lambda each: each.rule is not None and each.rule.covers_method(method))
+        selection = self._indexes.get(method, self._index_of_others).find(path)
         if selection is not None:
             return selection
         if not self.global_protect:
             return _NO_RULE
-        return self._open.find(path, lambda _: True) or _PROTECTED
+        return self._open.find(path) or _PROTECTED
+
+    def _index(self, method: str) -> PatternIndex[Selection]:
+        """The rules about a method; of one that no rule names, those about all methods."""
+        return PatternIndex((rule.path, _selection(rule)) for rule in self.rules if rule.covers_method(method))
 
     async def judge(self, selection: Selection, subject: Subject) -> Decision:
         """Hold somebody against what is required."""
