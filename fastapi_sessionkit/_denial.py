@@ -1,6 +1,6 @@
 """From a denial to the answer that this client understands: 401, 403, a redirect, ``HX-Redirect``."""
 
-from dataclasses import dataclass
+from functools import partial
 from urllib.parse import unquote
 
 from fastapi import HTTPException
@@ -11,23 +11,6 @@ from starlette.types import Scope
 
 from fastapi_sessionkit._redirects import location, path_and_query, requested
 from fastapi_sessionkit.errors import Forbidden, NotAuthenticated
-
-
-@dataclass(frozen=True, slots=True)
-class Denial:
-    """Why a request is turned away, and where its rule would rather have it.
-
-    Attributes:
-        signed_in: whether somebody is signed in.
-        requirement: the name of what was required.
-        redirect_to: where the rule sends a browser.
-        login_path: where a browser signs in.
-    """
-
-    signed_in: bool
-    requirement: str
-    redirect_to: str | None
-    login_path: str | None
 
 
 class Redirected(HTTPException):
@@ -41,20 +24,30 @@ async def redirect_response(request: Request, exc: Exception) -> Response:  # no
     return Response(status_code=exc.status_code, headers=exc.headers)
 
 
-def denied(denial: Denial, scope: Scope) -> HTTPException:
-    """What to raise. A target is left out where it is the very page that was refused."""
-    headers = Headers(scope=scope)
-    wanted = requested(scope)
-    target = denial.redirect_to if denial.signed_in else (denial.redirect_to or denial.login_path)
-    if target is None or _is_same_page(location(scope, target), wanted) or scope["type"] == "websocket":
-        return _refused(denial, None)
+def denial_error(
+    scope: Scope, requirement: str, *, signed_in: bool, redirect_to: str | None, login_path: str | None
+) -> HTTPException:
+    """What to raise: 401, 403 or a redirect. A target is left out where it is the very page that was refused.
+
+    Args:
+        scope: the request.
+        requirement: the name of what was required.
+        signed_in: whether somebody is signed in.
+        redirect_to: where the rule sends a browser.
+        login_path: where a browser signs in.
+    """
+    headers, wanted = Headers(scope=scope), requested(scope)
+    refused = partial(Forbidden, f"Requires {requirement}") if signed_in else NotAuthenticated
+    target = redirect_to if signed_in else (redirect_to or login_path)
+    if target is None or scope["type"] == "websocket" or _is_same_page(location(scope, target), wanted):
+        return refused()
     if headers.get("hx-request") == "true":
         page = path_and_query(headers.get("hx-current-url", ""))
-        return _refused(denial, location(scope, target, None if denial.signed_in else page))
+        return refused(headers={"HX-Redirect": location(scope, target, None if signed_in else page)})
     if not is_navigation(scope):
-        return _refused(denial, None)
+        return refused()
     safe = scope["method"] in {"GET", "HEAD"}
-    return redirect(scope, target, wanted if safe and not denial.signed_in else None)
+    return redirect(scope, target, wanted if safe and not signed_in else None)
 
 
 def redirect(scope: Scope, target: str, wanted: str | None = None) -> Redirected:
@@ -70,13 +63,6 @@ def is_navigation(scope: Scope) -> bool:
     headers = Headers(scope=scope)
     mode = headers.get("sec-fetch-mode")
     return mode == "navigate" if mode is not None else "text/html" in headers.get("accept", "").lower()
-
-
-def _refused(denial: Denial, hx_redirect: str | None) -> HTTPException:
-    headers = None if hx_redirect is None else {"HX-Redirect": hx_redirect}
-    if denial.signed_in:
-        return Forbidden(f"Requires {denial.requirement}", headers)
-    return NotAuthenticated(headers=headers)
 
 
 def _is_same_page(target: str, wanted: str) -> bool:

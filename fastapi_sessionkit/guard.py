@@ -11,7 +11,7 @@ from fastapi import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from fastapi_sessionkit._denial import Denial, denied, is_navigation, redirect
+from fastapi_sessionkit._denial import denial_error, is_navigation, redirect
 from fastapi_sessionkit._patterns import UNREADABLE, Pattern, PatternIndex
 from fastapi_sessionkit._preflight import answers_preflight, is_preflight, route_answers_preflight
 from fastapi_sessionkit._redirects import checked_target
@@ -213,9 +213,7 @@ class RouterGuard:
             _log(decision, method, path, await handle.load() if decision.signed_in else None)
         if not decision.allowed:
             raise (
-                HTTPException(400, "Ambiguous path")
-                if selection is _AMBIGUOUS
-                else denied(self._denial(decision, path), scope)
+                HTTPException(400, "Ambiguous path") if selection is _AMBIGUOUS else self._error(decision, path, scope)
             )
         if selection is _LOGIN_PAGE and method == "GET" and is_navigation(scope):
             await self._send_home(handle, scope, path)
@@ -231,12 +229,18 @@ class RouterGuard:
                 logger.debug("%r is for those who are not signed in: sent to %r", path, self.home_path)
             raise redirect(scope, self.home_path)
 
-    def _denial(self, decision: Decision, path: str) -> Denial:
+    def _error(self, decision: Decision, path: str, scope: Scope) -> HTTPException:
         target = None if decision.rule is None else decision.rule.redirect_to
         page = _path_of(target or "")
         if decision.signed_in and self._home.matches(path) and self.select("GET", page) is _LOGIN_PAGE:
             target = None  # the login page would send it straight back
-        return Denial(bool(decision.signed_in), str(decision.requirement), target, self.login_path)
+        return denial_error(
+            scope,
+            str(decision.requirement),
+            signed_in=bool(decision.signed_in),
+            redirect_to=target,
+            login_path=self.login_path,
+        )
 
 
 def _selection(rule: Rule) -> Selection:

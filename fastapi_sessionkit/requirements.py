@@ -54,14 +54,6 @@ class Subject:
     access: Access = Access()
     age: float | None = None
 
-    def roles(self) -> Awaitable[Names]:
-        """The roles that the ``Access`` hook or the session gives; none for nobody."""
-        return _ask(self.access.get_roles, self.session, "all_roles")
-
-    def permissions(self) -> Awaitable[Names]:
-        """The permissions that the ``Access`` hook or the session gives; none for nobody."""
-        return _ask(self.access.get_permissions, self.session, "permissions")
-
 
 def origin_of(error: Exception) -> str:
     """What was raised and where. Not its text: that of a ``KeyError`` is a value of the session."""
