@@ -1,9 +1,9 @@
 """Typed sessions and route protection for FastAPI, as dependencies."""
 
-from fastapi_sessionkit._redirects import login_redirect_target
-from fastapi_sessionkit.backends import CookieBackend, SessionBackend, SessionDirectory, StoreBackend
-from fastapi_sessionkit.cookie import CookieSettings
-from fastapi_sessionkit.dependencies import (
+from ._redirects import login_redirect_target
+from .backends import CookieBackend, SessionBackend, SessionDirectory, StoreBackend
+from .cookie import CookieSettings
+from .dependencies import (
     get_session,
     get_session_info,
     has_all_permissions,
@@ -19,7 +19,7 @@ from fastapi_sessionkit.dependencies import (
     require_role,
     require_session,
 )
-from fastapi_sessionkit.errors import (
+from .errors import (
     ConfigurationError,
     Forbidden,
     NotAuthenticated,
@@ -27,10 +27,10 @@ from fastapi_sessionkit.errors import (
     SessionTooLarge,
     StoreUnavailable,
 )
-from fastapi_sessionkit.guard import Decision, RouterGuard
-from fastapi_sessionkit.kit import SessionKit
-from fastapi_sessionkit.mutation import clear_session, regenerate_session, set_session, update_session
-from fastapi_sessionkit.requirements import (
+from .guard import Decision, RouterGuard
+from .kit import SessionKit
+from .mutation import clear_session, regenerate_session, set_session, update_session
+from .requirements import (
     Access,
     Requirement,
     any_permission,
@@ -40,10 +40,10 @@ from fastapi_sessionkit.requirements import (
     role,
     signed_in,
 )
-from fastapi_sessionkit.rules import Rule
-from fastapi_sessionkit.session import Session, SessionInfo
-from fastapi_sessionkit.stores.base import SessionRecord, SessionStore
-from fastapi_sessionkit.stores.memory import MemoryStore
+from .rules import Rule
+from .session import Session, SessionInfo
+from .stores.base import SessionRecord, SessionStore
+from .stores.memory import MemoryStore
 
 __all__ = [
     "Access",

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from fastapi_sessionkit._redirects import location, path_and_query, requested
-from fastapi_sessionkit.errors import Forbidden, NotAuthenticated
+from ._redirects import location, path_and_query, requested
+from .errors import Forbidden, NotAuthenticated
 
 
 class Redirected(HTTPException):

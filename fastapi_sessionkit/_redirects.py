@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from fastapi_sessionkit.errors import ConfigurationError
+from .errors import ConfigurationError
 
 _LONGEST = 2_048
 _PATH = "/:@!$&'()*+,;=~"  # what RFC 3986 lets stand in a path
@@ -28,8 +28,7 @@ def is_same_site(target: object) -> bool:
 def checked_target(target: str, name: str) -> str:
     """The target of a setting, or ``ConfigurationError``."""
     if not is_same_site(target):
-        msg = f'{name} must be a path on this site such as "/login", not {target!r}'
-        raise ConfigurationError(msg)
+        raise ConfigurationError(f'{name} must be a path on this site such as "/login", not {target!r}')
     return target
 
 

@@ -9,7 +9,8 @@ from typing import Literal, get_args
 
 from starlette.types import Scope
 
-from .errors import ConfigurationError, SessionTooLarge, require_bool, require_text
+from ._settings import require_bool, require_text
+from .errors import ConfigurationError, SessionTooLarge
 from .transport import Headers
 
 logger: logging.Logger = logging.getLogger(__name__)

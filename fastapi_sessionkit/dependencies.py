@@ -8,12 +8,11 @@ from typing import Any, Generic, TypeVar
 
 from starlette.requests import HTTPConnection
 
-from fastapi_sessionkit._durations import Duration
-from fastapi_sessionkit.errors import ConfigurationError, Forbidden, NotAuthenticated
-from fastapi_sessionkit.requirements import Requirement, any_permission, fresh, permission, role
-from fastapi_sessionkit.session import SessionInfo
-
 from ._request.lookup import request_session_of
+from ._settings import Duration
+from .errors import ConfigurationError, Forbidden, NotAuthenticated
+from .requirements import Requirement, any_permission, fresh, permission, role
+from .session import SessionInfo
 
 M = TypeVar("M")
 
@@ -150,6 +149,7 @@ def has_role_permission(role_name: str, permission_name: str) -> Asked:
 def checked_requirement(requirement: Requirement) -> Requirement:
     """The requirement, or ``ConfigurationError`` for what is none."""
     if not isinstance(requirement, Requirement):
-        msg = f"require() takes a requirement such as role('admin') or custom(fn), not {requirement!r}"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(
+            f"require() takes a requirement such as role('admin') or custom(fn), not {requirement!r}"
+        )
     return requirement

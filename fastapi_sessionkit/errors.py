@@ -68,15 +68,3 @@ class StoreUnavailable(SessionKitError, HTTPException):
 
     def __init__(self, detail: str = "Session storage is unavailable") -> None:
         HTTPException.__init__(self, 503, detail, {"Cache-Control": "no-store"})
-
-
-def require_bool(value: object, name: str) -> None:
-    """``ConfigurationError`` for what is not ``True`` or ``False``: the text "false", from a file, would count as true."""
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} is True or False, not {value!r}")
-
-
-def require_text(value: object, name: str) -> None:
-    """``ConfigurationError`` for what is no string."""
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{name} takes strings, not {value!r}")

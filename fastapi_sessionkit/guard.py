@@ -11,15 +11,16 @@ from fastapi import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from fastapi_sessionkit._denial import denial_error, is_navigation, redirect
-from fastapi_sessionkit._patterns import UNREADABLE, Pattern, PatternIndex
-from fastapi_sessionkit._preflight import answers_preflight, is_preflight, route_answers_preflight
-from fastapi_sessionkit._redirects import checked_target
-from fastapi_sessionkit._request.lookup import request_session_of
-from fastapi_sessionkit._request.request_session import RequestSession
-from fastapi_sessionkit.errors import ConfigurationError, require_bool
-from fastapi_sessionkit.requirements import Access, Requirement, Subject, custom, name_of, signed_in
-from fastapi_sessionkit.rules import Rule
+from ._denial import denial_error, is_navigation, redirect
+from ._patterns import UNREADABLE, Pattern, PatternIndex
+from ._preflight import answers_preflight, is_preflight, route_answers_preflight
+from ._redirects import checked_target
+from ._request.lookup import request_session_of
+from ._request.request_session import RequestSession
+from ._settings import require_bool, require_list
+from .errors import ConfigurationError
+from .requirements import Access, Requirement, Subject, custom, name_of, signed_in
+from .rules import Rule
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -107,17 +108,21 @@ class RouterGuard:
         exclude: Iterable[str] = (),
         debug: bool = False,
     ) -> None:
-        self.rules: tuple[Rule, ...] = _listed(protect, "protect", 'Rule("/admin/**", role="admin")')
+        self.rules: tuple[Rule, ...] = require_list(
+            protect, "RouterGuard(protect=...)", '[Rule("/admin/**", role="admin")]'
+        )
         if not all(isinstance(rule, Rule) for rule in self.rules):
-            msg = f'RouterGuard(protect=...) takes Rules: protect=[Rule("/admin/**", role="admin")], not {protect!r}'
-            raise ConfigurationError(msg)
-        patterns = _listed(exclude, "exclude", '"/public/**"')
+            raise ConfigurationError(
+                f'RouterGuard(protect=...) takes Rules: protect=[Rule("/admin/**", role="admin")], not {protect!r}'
+            )
+        patterns = require_list(exclude, "RouterGuard(exclude=...)", '["/public/**"]')
         require_bool(global_protect, "RouterGuard(global_protect=...)")
         require_bool(debug, "RouterGuard(debug=...)")
         self.exclude: tuple[Pattern, ...] = tuple(map(Pattern, patterns))
         if self.exclude and not global_protect:
-            msg = "RouterGuard(exclude=...) says what stays open under global protection: add global_protect=True"
-            raise ConfigurationError(msg)
+            raise ConfigurationError(
+                "RouterGuard(exclude=...) says what stays open under global protection: add global_protect=True"
+            )
         self.login_path: str | None = (
             None if login_path is None else checked_target(login_path, "RouterGuard(login_path=...)")
         )
@@ -247,21 +252,13 @@ def _selection(rule: Rule) -> Selection:
     return Selection(rule, rule.requirement, "public" if rule.public else "")
 
 
-def _listed(values: object, name: str, example: str) -> tuple[Any, ...]:
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        msg = f"RouterGuard({name}=...) takes a list: {name}=[{example}], not {values!r}"
-        raise ConfigurationError(msg)
-    return tuple(values)
-
-
 def _path_of(target: str) -> str:
     return target.partition("#")[0].partition("?")[0]
 
 
 def _page(path: str, name: str) -> Pattern:
     if "*" in path:
-        msg = f"RouterGuard({name}=...) is one page, not a pattern: {path!r}"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(f"RouterGuard({name}=...) is one page, not a pattern: {path!r}")
     return Pattern(path)
 
 

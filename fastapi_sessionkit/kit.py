@@ -14,35 +14,35 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
-from fastapi_sessionkit._application.kits import (
+from ._application.kits import (
     check_called,
     check_installable,
     check_mounted,
     check_unambiguous,
     sharing,
 )
-from fastapi_sessionkit._application.lifecycle import Lifecycle
-from fastapi_sessionkit._application.middleware import SessionMiddleware
-from fastapi_sessionkit._application.routes import served
-from fastapi_sessionkit._denial import Redirected, redirect_response
-from fastapi_sessionkit._durations import Duration, in_seconds
-from fastapi_sessionkit._request.codec import SessionCodec
-from fastapi_sessionkit._request.lifetimes import Lifetimes
-from fastapi_sessionkit._request.lookup import request_session_of
-from fastapi_sessionkit._request.origin import OriginPolicy
-from fastapi_sessionkit._request.revalidation import Revalidation
-from fastapi_sessionkit._request.services import Services
-from fastapi_sessionkit.backends import BackendContext, CookieBackend, SessionBackend, StoreBackend
-from fastapi_sessionkit.backends.base import directory_of
-from fastapi_sessionkit.backends.keys import new_session_id
-from fastapi_sessionkit.cookie import CookieSettings, SessionCookie
-from fastapi_sessionkit.dependencies import Asked, Required, checked_requirement
-from fastapi_sessionkit.errors import ConfigurationError, NotAuthenticated
-from fastapi_sessionkit.guard import RouterGuard
-from fastapi_sessionkit.manager import SessionManager
-from fastapi_sessionkit.mutation import one_update
-from fastapi_sessionkit.openapi import document, report
-from fastapi_sessionkit.requirements import (
+from ._application.lifecycle import Lifecycle
+from ._application.middleware import SessionMiddleware
+from ._application.routes import served
+from ._denial import Redirected, redirect_response
+from ._request.codec import SessionCodec
+from ._request.lifetimes import Lifetimes
+from ._request.lookup import request_session_of
+from ._request.origin import OriginPolicy
+from ._request.revalidation import Revalidation
+from ._request.services import Services
+from ._settings import Duration, in_seconds
+from .backends import BackendContext, CookieBackend, SessionBackend, StoreBackend
+from .backends.base import directory_of
+from .backends.keys import new_session_id
+from .cookie import CookieSettings, SessionCookie
+from .dependencies import Asked, Required, checked_requirement
+from .errors import ConfigurationError, NotAuthenticated
+from .guard import RouterGuard
+from .manager import SessionManager
+from .mutation import one_update
+from .openapi import document, report
+from .requirements import (
     Access,
     Requirement,
     any_permission,
@@ -51,8 +51,8 @@ from fastapi_sessionkit.requirements import (
     permission,
     role,
 )
-from fastapi_sessionkit.session import Session, SessionInfo
-from fastapi_sessionkit.stores.base import SessionStore
+from .session import Session, SessionInfo
+from .stores.base import SessionStore
 
 M = TypeVar("M", bound=BaseModel, default=Session)
 T = TypeVar("T")
@@ -160,8 +160,7 @@ class SessionKit(Generic[M]):
         """
         check_installable(self, self.services.transport, app)
         if guard is not None and not isinstance(guard, RouterGuard):
-            msg = f"install(guard=...) takes a RouterGuard, not {guard!r}"
-            raise ConfigurationError(msg)
+            raise ConfigurationError(f"install(guard=...) takes a RouterGuard, not {guard!r}")
         self._check_rules(guard)
         app.user_middleware.append(
             Middleware(
@@ -199,14 +198,12 @@ class SessionKit(Generic[M]):
         if most is None:
             return None
         if directory_of(self.backend) is None:
-            msg = (
+            raise ConfigurationError(
                 f"max_sessions_per_user needs sessions that are kept on the server, and {type(self.backend).__name__} "
                 "keeps none: use SessionKit(backend=StoreBackend(store))"
             )
-            raise ConfigurationError(msg)
         if type(most) is not int or most < 1:
-            msg = f"max_sessions_per_user is a whole number, at least 1, not {most!r}"
-            raise ConfigurationError(msg)
+            raise ConfigurationError(f"max_sessions_per_user is a whole number, at least 1, not {most!r}")
         return most
 
     def _readable(self, requirement: Requirement) -> Requirement:
@@ -299,36 +296,35 @@ def _revalidation(hook: Any, every: float, clock: Callable[[], float]) -> Revali
     if hook is None:
         return None
     if not inspect.iscoroutinefunction(hook) and not inspect.iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004
-        msg = f"SessionKit(revalidate=...) takes an async function of the session, not {hook!r}"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(f"SessionKit(revalidate=...) takes an async function of the session, not {hook!r}")
     return Revalidation(hook, every, clock)
 
 
 def _checked(value: T, kind: type[T], name: str) -> T:
     if not isinstance(value, kind):
-        msg = f"SessionKit({name}=...) takes {kind.__name__}(...), not {value!r}"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(f"SessionKit({name}=...) takes {kind.__name__}(...), not {value!r}")
     return value
 
 
 def _checked_function(value: Callable[[], T], name: str) -> Callable[[], T]:
     if not callable(value):
-        msg = f"SessionKit({name}=...) takes a function without arguments, not {value!r}; leave it out for the default"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(
+            f"SessionKit({name}=...) takes a function without arguments, not {value!r}; leave it out for the default"
+        )
     return value
 
 
 def _checked_name(name: object) -> str:
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.\-]+", name):
-        msg = f"SessionKit(name=...) is letters, digits, _, . and -, not {name!r}"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(f"SessionKit(name=...) is letters, digits, _, . and -, not {name!r}")
     return name
 
 
 def _checked_model(model: object) -> Any:
     if not isinstance(model, type) or not issubclass(model, BaseModel):
-        msg = f"SessionKit(model) takes a Pydantic model such as a subclass of Session, not {model!r}"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(
+            f"SessionKit(model) takes a Pydantic model such as a subclass of Session, not {model!r}"
+        )
     return model
 
 
@@ -336,28 +332,27 @@ def _backend(backend: object) -> SessionBackend:
     if backend is None:
         return CookieBackend()
     if isinstance(backend, type):
-        msg = f"SessionKit(backend=...) takes an instance: backend={backend.__name__}(...)"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(f"SessionKit(backend=...) takes an instance: backend={backend.__name__}(...)")
     if isinstance(backend, SessionBackend):
         return backend
     if isinstance(backend, SessionStore):
         return StoreBackend(backend)
-    msg = f"SessionKit(backend=...) takes a SessionBackend or a SessionStore such as MemoryStore(), not {backend!r}"
-    raise ConfigurationError(msg)
+    raise ConfigurationError(
+        f"SessionKit(backend=...) takes a SessionBackend or a SessionStore such as MemoryStore(), not {backend!r}"
+    )
 
 
 def _secret_keys(given: str | SecretStr | Sequence[str | SecretStr] | None) -> tuple[str, ...]:
     if given is None:
         given = os.environ.get(ENVIRONMENT)
         if not given:
-            msg = f"SessionKit needs a secret_key, or the environment variable {ENVIRONMENT}. {_HOW_TO}"
-            raise ConfigurationError(msg)
+            raise ConfigurationError(
+                f"SessionKit needs a secret_key, or the environment variable {ENVIRONMENT}. {_HOW_TO}"
+            )
     listed: Sequence[Any] = given if isinstance(given, list | tuple) else (given,)
     keys: tuple[Any, ...] = tuple(key.get_secret_value() if isinstance(key, SecretStr) else key for key in listed)
     if not keys or not all(isinstance(key, str) for key in keys):
-        msg = f"secret_key takes a string, or a list of strings of which the first signs. {_HOW_TO}"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(f"secret_key takes a string, or a list of strings of which the first signs. {_HOW_TO}")
     if any(len(key.strip()) < _SHORTEST for key in keys):
-        msg = f"A secret_key has at least {_SHORTEST} characters, random ones. {_HOW_TO}"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(f"A secret_key has at least {_SHORTEST} characters, random ones. {_HOW_TO}")
     return keys

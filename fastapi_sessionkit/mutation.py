@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
-from ._durations import Duration, in_seconds
 from ._request.codec import Compute, Update
 from ._request.lookup import request_session_of
+from ._settings import Duration, in_seconds
 
 
 def set_session(request: HTTPConnection, session: BaseModel, *, ttl: Duration | None = None) -> None:

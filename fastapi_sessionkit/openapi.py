@@ -10,14 +10,14 @@ from typing import Any, Protocol
 from fastapi import FastAPI
 from starlette.applications import Starlette
 
-from fastapi_sessionkit._application.routes import Served, served
-from fastapi_sessionkit._coverage import Coverage, coverage, covers
-from fastapi_sessionkit._patterns import Pattern
-from fastapi_sessionkit._request.services import Services
-from fastapi_sessionkit.dependencies import Required, require_session
-from fastapi_sessionkit.guard import RouterGuard, enforced
-from fastapi_sessionkit.requirements import Access, Requirement, all_of, signed_in
-from fastapi_sessionkit.rules import Rule
+from ._application.routes import Served, served
+from ._coverage import Coverage, coverage, covers
+from ._patterns import Pattern
+from ._request.services import Services
+from .dependencies import Required, require_session
+from .guard import RouterGuard, enforced
+from .requirements import Access, Requirement, all_of, signed_in
+from .rules import Rule
 
 logger: logging.Logger = logging.getLogger(__name__)
 

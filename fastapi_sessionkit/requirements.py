@@ -9,8 +9,8 @@ from inspect import isawaitable
 from pathlib import PurePath
 from typing import Any, ClassVar
 
-from fastapi_sessionkit._durations import Duration, in_seconds
-from fastapi_sessionkit.errors import ConfigurationError, require_text
+from ._settings import Duration, in_seconds, require_text
+from .errors import ConfigurationError
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -42,8 +42,9 @@ class Access:
         for name, given in (("get_roles", "session"), ("get_permissions", "session"), ("check", "rule, session")):
             hook = getattr(self, name)
             if hook is not None and not callable(hook):
-                msg = f"Access({name}=...) takes a function, {name}=lambda {given}: ..., not {hook!r}"
-                raise ConfigurationError(msg)
+                raise ConfigurationError(
+                    f"Access({name}=...) takes a function, {name}=lambda {given}: ..., not {hook!r}"
+                )
 
 
 @dataclass(slots=True)
@@ -77,8 +78,7 @@ async def _ask(hook: Callable[[Any], Names | Awaitable[Names]] | None, session: 
 
 def _collection(names: Any) -> frozenset[str]:
     if isinstance(names, str | bytes):  # "admin" in "administrator" is true
-        msg = f"a collection of names is needed, not one {type(names).__name__}: return [name]"
-        raise TypeError(msg)
+        raise TypeError(f"a collection of names is needed, not one {type(names).__name__}: return [name]")
     return frozenset(names)
 
 
@@ -127,8 +127,9 @@ class Requirement:
 
     def __bool__(self) -> bool:
         """Refuse ``and``, ``or`` and ``not``, which would drop one of two requirements without a word."""
-        msg = f"Combine requirements with & and |: 'and', 'or' and 'not' would forget {self} or what stands beside it"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(
+            f"Combine requirements with & and |: 'and', 'or' and 'not' would forget {self} or what stands beside it"
+        )
 
     def __str__(self) -> str:
         return self.name
@@ -290,8 +291,9 @@ def _combine(kind: type[_AllOf] | type[_AnyOf], parts: Iterable[Requirement]) ->
     flat: dict[Requirement, None] = {}
     for part in parts:
         if not isinstance(part, Requirement):
-            msg = f"Requirements combine with requirements such as role('admin') or custom(fn), not with {part!r}"
-            raise ConfigurationError(msg)
+            raise ConfigurationError(
+                f"Requirements combine with requirements such as role('admin') or custom(fn), not with {part!r}"
+            )
         flat.update(dict.fromkeys(part.parts if isinstance(part, kind) else (part,)))
     return next(iter(flat)) if len(flat) == 1 else kind(tuple(flat))
 
@@ -320,13 +322,13 @@ def fresh(max_age: Duration | None = None, *, seconds: float = 0, minutes: float
     try:
         units = timedelta(seconds=seconds, minutes=minutes, hours=hours)
     except (TypeError, ValueError, OverflowError):
-        msg = f"fresh({seconds=}, {minutes=}, {hours=}) takes numbers, as in fresh(minutes=10)"
-        raise ConfigurationError(msg) from None
+        raise ConfigurationError(
+            f"fresh({seconds=}, {minutes=}, {hours=}) takes numbers, as in fresh(minutes=10)"
+        ) from None
     if max_age is None:
         max_age = units
     elif units:
-        msg = f"fresh() takes one length of time, not {max_age!r} and {units!r}"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(f"fresh() takes one length of time, not {max_age!r} and {units!r}")
     return _Fresh(in_seconds(max_age, "fresh(max_age)"))
 
 
@@ -336,8 +338,7 @@ def custom(fn: Check, name: str | None = None) -> Requirement:
     An exception denies and is logged. ``name`` is by default the function's.
     """
     if not callable(fn):
-        msg = f"custom() takes a function of the session, not {fn!r}"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(f"custom() takes a function of the session, not {fn!r}")
     if name is not None:
         require_text(name, "custom(name=...)")
     return _Custom(fn, name or name_of(fn))
@@ -355,17 +356,17 @@ def check_readable(requirement: Requirement, model: type, access: Access) -> Req
         if not leaf.reads or getattr(access, leaf.hook) is not None:
             continue
         if not hasattr(model, leaf.reads) and leaf.reads not in getattr(model, "model_fields", ()):
-            msg = (
+            raise ConfigurationError(
                 f"{leaf.name} can't be asked of a {model.__name__}, which has no {leaf.reads}: subclass Session, or say "
                 f"how to read it with SessionKit(access=Access({leaf.hook}=lambda session: ...))"
             )
-            raise ConfigurationError(msg)
     return requirement
 
 
 def _names(names: tuple[object, ...], what: str) -> tuple[str, ...]:
     good = tuple(str.__str__(name) for name in names if isinstance(name, str) and name.strip())  # of an Enum, its value
     if not names or len(good) < len(names):
-        msg = f"{what}() takes one or more names, each a string that is not blank: {what}('reader'), not {names!r}"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(
+            f"{what}() takes one or more names, each a string that is not blank: {what}('reader'), not {names!r}"
+        )
     return good

@@ -1,15 +1,15 @@
 """A rule: which paths and methods it is about, and what they require."""
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
-from fastapi_sessionkit import requirements
-from fastapi_sessionkit._durations import Duration
-from fastapi_sessionkit._patterns import Pattern
-from fastapi_sessionkit._redirects import checked_target
-from fastapi_sessionkit.errors import ConfigurationError, require_bool
-from fastapi_sessionkit.requirements import Requirement, all_of, custom, signed_in
+from . import requirements
+from ._patterns import Pattern
+from ._redirects import checked_target
+from ._settings import Duration, require_bool, require_list
+from .errors import ConfigurationError
+from .requirements import Requirement, all_of, custom, signed_in
 
 _METHOD = re.compile(r"(?=.*[A-Za-z])[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
@@ -64,11 +64,13 @@ class Rule:
         if role is not None:
             conditions.append(requirements.role(role))
         if roles is not None:
-            conditions.append(requirements.role(*_listed(roles, "roles")))
+            conditions.append(requirements.role(*require_list(roles, "Rule(roles=...)", '["user", "admin"]')))
         if permission is not None:
             conditions.append(requirements.permission(permission))
         if permissions is not None:
-            conditions.append(requirements.permission(*_listed(permissions, "permissions")))
+            conditions.append(
+                requirements.permission(*require_list(permissions, "Rule(permissions=...)", '["read", "write"]'))
+            )
         if fresh is not None:
             conditions.append(requirements.fresh(fresh))
         if requires is not None:
@@ -76,8 +78,7 @@ class Rule:
         if allow is not None:
             conditions.append(custom(allow))
         if public and conditions:
-            msg = f"Rule({pattern!r}, public=True) is open to everybody, so it takes no condition"
-            raise ConfigurationError(msg)
+            raise ConfigurationError(f"Rule({pattern!r}, public=True) is open to everybody, so it takes no condition")
         require_bool(public, "Rule(public=...)")
         self.public: bool = public
         self.requirement: Requirement | None = None if public else all_of(*conditions) if conditions else signed_in
@@ -92,13 +93,11 @@ class Rule:
 
     def __setattr__(self, name: str, value: object) -> None:
         if hasattr(self, name):
-            msg = f"A Rule does not change once it is made: {name}"
-            raise AttributeError(msg)
+            raise AttributeError(f"A Rule does not change once it is made: {name}")
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
-        msg = f"A Rule does not change once it is made: {name}"
-        raise AttributeError(msg)
+        raise AttributeError(f"A Rule does not change once it is made: {name}")
 
     def __str__(self) -> str:
         methods = "" if self.methods is None else f"{','.join(sorted(self.methods))} "
@@ -108,20 +107,12 @@ class Rule:
         return f"<Rule {self}: {'public' if self.requirement is None else self.requirement}>"
 
 
-def _listed(names: object, what: str) -> tuple[Any, ...]:
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        msg = f"Rule({what}=...) takes a list: {what}=[{names!r}]"
-        raise ConfigurationError(msg)
-    return tuple(names)
-
-
 def _methods(methods: object) -> frozenset[str]:
-    names = _listed(methods, "methods")
+    names = require_list(methods, "Rule(methods=...)", '["POST", "DELETE"]')
     if not names or not all(isinstance(name, str) and _METHOD.fullmatch(name) for name in names):
-        msg = (
+        raise ConfigurationError(
             f'Rule(methods=...) takes one or more HTTP methods such as ["POST", "DELETE"], not {methods!r}; '
             "leave methods out for all methods"
         )
-        raise ConfigurationError(msg)
     upper = {name.upper() for name in names}
     return frozenset(upper | {"HEAD"} if "GET" in upper else upper)

@@ -8,29 +8,26 @@ from typing import Annotated, Any, ClassVar, NoReturn
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
-from fastapi_sessionkit.stores.base import SessionRecord
+from .stores.base import SessionRecord
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def _plain(text: str) -> str:
     if not text.isprintable() and _CONTROL.search(text):
-        msg = "must not contain control characters"
-        raise ValueError(msg)
+        raise ValueError("must not contain control characters")
     return text
 
 
 def _not_blank(text: str) -> str:
     if not text.strip():
-        msg = "must not be blank"
-        raise ValueError(msg)
+        raise ValueError("must not be blank")
     return _plain(text)
 
 
 def _address(text: str) -> str:
     if "@" not in text:
-        msg = "must contain an @"
-        raise ValueError(msg)
+        raise ValueError("must contain an @")
     return _plain(text)
 
 

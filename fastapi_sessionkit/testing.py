@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from fastapi_sessionkit._request.request_session import RequestSession
-from fastapi_sessionkit.cookie import SessionCookie
-from fastapi_sessionkit.errors import ConfigurationError
-from fastapi_sessionkit.kit import SessionKit
+from ._request.request_session import RequestSession
+from .cookie import SessionCookie
+from .errors import ConfigurationError
+from .kit import SessionKit
 
 if TYPE_CHECKING:
-    from fastapi_sessionkit._contract import SessionStoreContract
+    from ._contract import SessionStoreContract
 
 __all__ = ["SessionStoreContract", "session_of", "signed_in"]
 
@@ -58,11 +58,10 @@ def signed_in(client: C, kit: SessionKit[M], session: M) -> C:
     """
     transport = kit.services.transport
     if isinstance(transport, SessionCookie) and transport.secure and client.base_url.scheme != "https":
-        msg = (
+        raise ConfigurationError(
             "The session cookie is Secure, so a client over plain http never sends it: make the client with "
             'base_url="https://testserver", or the kit with CookieSettings(https_only=False)'
         )
-        raise ConfigurationError(msg)
     own = RequestSession(kit.services, _scope(client))
     own.sign_in(session, None)
     for _, cookie in _at_once(own.save()):
@@ -113,13 +112,13 @@ def _stepped(coroutine: Coroutine[Any, Any, T]) -> T:
         result: T = done.value
         return result
     coroutine.close()
-    msg = "This kit's store needs the event loop, so sign in through a route of the application instead"
-    raise ConfigurationError(msg)
+    raise ConfigurationError(
+        "This kit's store needs the event loop, so sign in through a route of the application instead"
+    )
 
 
 def __getattr__(name: str) -> Any:
     """Load the contract, which needs pytest, only when it is asked for."""
     if name == "SessionStoreContract":
         return importlib.import_module("fastapi_sessionkit._contract").SessionStoreContract
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

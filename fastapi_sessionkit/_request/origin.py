@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 from starlette.types import Scope
 
-from ..errors import ConfigurationError, require_bool
+from .._settings import require_bool
+from ..errors import ConfigurationError
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -31,8 +32,9 @@ class OriginPolicy:
         require_bool(enabled, "SessionKit(cross_origin_protection=...)")
         self._enabled = enabled
         if isinstance(trusted, str) or not isinstance(trusted, Iterable):
-            msg = f'trusted_origins takes a list of origins such as ["https://accounts.example.com"], not {trusted!r}'
-            raise ConfigurationError(msg)
+            raise ConfigurationError(
+                f'trusted_origins takes a list of origins such as ["https://accounts.example.com"], not {trusted!r}'
+            )
         self.trusted: frozenset[str] = frozenset(map(_trusted_origin, trusted))
 
     def allows(self, scope: Scope) -> bool:
@@ -67,11 +69,10 @@ def _trusted_origin(origin: object) -> str:
     match = _ORIGIN.fullmatch(origin) if isinstance(origin, str) else None
     if match and int(match["port"] or 0) < 65_536 and (match["v6"] is None or _is_ipv6(match["v6"])):
         return _normal(match[0])
-    msg = (
+    raise ConfigurationError(
         "trusted_origins takes origins as browsers send them, scheme://host[:port] with nothing behind, "
         f'for example "https://accounts.example.com", not {origin!r}'
     )
-    raise ConfigurationError(msg)
 
 
 def _is_ipv6(text: str) -> bool:

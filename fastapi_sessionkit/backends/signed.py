@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from itsdangerous import BadData
 
-from ..errors import ConfigurationError, require_bool
+from .._settings import require_bool
+from ..errors import ConfigurationError
 from ..stores.base import SessionRecord
 from .base import CLOCK_SKEW, BackendContext, Change, Loaded, Written, refuse_second_kit, require_kit
 from .keys import decode, encode

@@ -1,0 +1,43 @@
+"""Checks of settings: each gives the value, or raises ``ConfigurationError`` with what to write instead."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from .errors import ConfigurationError
+
+Duration = timedelta | float
+"""A ``timedelta``, or a number of seconds."""
+
+_LONGEST = timedelta(days=36_525).total_seconds()
+"""100 years in seconds: a time that far from now is still one that ``datetime`` knows, which ends with 9999."""
+
+
+def in_seconds(value: Duration, name: str, *, zero: bool = False) -> float:
+    """The duration in seconds, more than none (or none, with ``zero``) and at most 100 years."""
+    if isinstance(value, bool) or not isinstance(value, (timedelta, int, float)):
+        raise ConfigurationError(f"{name} must be a timedelta or a number of seconds, not {value!r}")
+    length = value.total_seconds() if isinstance(value, timedelta) else value
+    if not 0 <= length <= _LONGEST or (length == 0 and not zero):
+        least = "zero or more" if zero else "more than zero"
+        raise ConfigurationError(f"{name} must be {least} seconds and at most 100 years, not {value!r}")
+    return float(length)
+
+
+def require_bool(value: object, name: str) -> None:
+    """Refuse what is not ``True`` or ``False``: the text "false", from a file, would count as true."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} is True or False, not {value!r}")
+
+
+def require_text(value: object, name: str) -> None:
+    """Refuse what is no string."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} takes strings, not {value!r}")
+
+
+def require_list(values: object, name: str, example: str) -> tuple[Any, ...]:
+    """The values as a tuple. One string is no list of its letters, and a mapping would give its keys alone."""
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise ConfigurationError(f"{name} takes a list such as {example}, not {values!r}")
+    return tuple(values)
