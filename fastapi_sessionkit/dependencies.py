@@ -4,11 +4,13 @@ Each is one flat ``async`` dependency on ``HTTPConnection``, so that it serves H
 thread, and costs one node. All of them together load the session once a request.
 """
 
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from starlette.requests import HTTPConnection
 
 from ._request.lookup import request_session_of
+from ._request.request_session import RequestSession
 from ._settings import Duration
 from .errors import ConfigurationError, Forbidden, NotAuthenticated
 from .requirements import Requirement, any_permission, fresh, permission, role
@@ -24,10 +26,7 @@ async def get_session(connection: HTTPConnection) -> Any:
 
 async def require_session(connection: HTTPConnection) -> Any:
     """The session; raises ``NotAuthenticated`` (401) when nobody is signed in."""
-    session = await request_session_of(connection.scope, "require_session").load()
-    if session is None:
-        raise NotAuthenticated
-    return session
+    return await required_session(request_session_of(connection.scope, "require_session"))
 
 
 async def get_session_info(connection: HTTPConnection) -> SessionInfo | None:
@@ -37,7 +36,16 @@ async def get_session_info(connection: HTTPConnection) -> SessionInfo | None:
 
 async def is_authenticated(connection: HTTPConnection) -> bool:
     """Whether somebody is signed in."""
-    return await request_session_of(connection.scope, "is_authenticated").load() is not None
+    return await request_session_of(connection.scope, "is_authenticated").current() is not None
+
+
+async def required_session(own: RequestSession[Any]) -> Any:
+    """The session; raises ``NotAuthenticated`` when nobody is signed in, also by the time that the body has come."""
+    session = await own.current()
+    if session is None:
+        raise NotAuthenticated
+    own.judgements = (*own.judgements, own.require_signed_in)
+    return session
 
 
 class _Asks(Generic[M]):
@@ -74,14 +82,19 @@ class Required(_Asks[M]):
             Forbidden: 403, somebody is and does not fulfil the requirement.
         """
         own = request_session_of(connection.scope, self._name, self.kit)
-        session: Any = await own.load()
-        requirement = self.requirement
+        session: Any = await own.current()
+        await self._judge(own)
+        own.judgements = (*own.judgements, partial(self._judge, own))
+        fulfilling: M = session
+        return fulfilling
+
+    async def _judge(self, own: RequestSession[Any]) -> None:
+        session, requirement = own.session, self.requirement
         if requirement.is_met(session, own.services.access) or await requirement.refusal(own.subject()) is None:
-            fulfilling: M = session
-            return fulfilling
+            return
         if session is None:
             raise NotAuthenticated
-        raise Forbidden(f"Requires {self.requirement}")
+        raise Forbidden(f"Requires {requirement}")
 
 
 class Asked(_Asks[bool]):
@@ -92,7 +105,7 @@ class Asked(_Asks[bool]):
     async def __call__(self, connection: HTTPConnection) -> bool:
         """Whether it does; ``False`` when nobody is signed in."""
         own = request_session_of(connection.scope, self._name, self.kit)
-        session, access = await own.load(), own.services.access
+        session, access = await own.current(), own.services.access
         return self.requirement.is_met(session, access) or await self.requirement.refusal(own.subject()) is None
 
 

@@ -226,7 +226,10 @@ class RouterGuard:
     async def __call__(self, connection: HTTPConnection) -> None:
         """The guard as a dependency; the same decision as on the application."""
         handle = request_session_of(connection.scope, "Depends(RouterGuard(...))")
+        if handle.asked:
+            await handle.current()
         await self.enforce(handle, connection.scope, routed=True)
+        handle.judgements = (*handle.judgements, partial(self.enforce, handle, connection.scope, routed=True))
 
     async def _send_home(self, handle: RequestSession[Any], scope: Scope, path: str) -> None:
         if not self._home.matches(path) and await handle.load() is not None:

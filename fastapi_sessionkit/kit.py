@@ -29,6 +29,7 @@ from ._request.codec import SessionCodec
 from ._request.lifetimes import Lifetimes
 from ._request.lookup import request_session_of
 from ._request.origin import OriginPolicy
+from ._request.request_session import RequestSession
 from ._request.revalidation import Revalidation
 from ._request.services import Services
 from ._settings import Duration, in_seconds
@@ -36,8 +37,8 @@ from .backends import BackendContext, CookieBackend, SessionBackend, StoreBacken
 from .backends.base import directory_of
 from .backends.keys import new_session_id
 from .cookie import CookieSettings, SessionCookie
-from .dependencies import Asked, Required, checked_requirement
-from .errors import ConfigurationError, NotAuthenticated
+from .dependencies import Asked, Required, checked_requirement, required_session
+from .errors import ConfigurationError
 from .guard import RouterGuard
 from .manager import SessionManager
 from .mutation import one_update
@@ -217,9 +218,8 @@ class SessionKit(Generic[M]):
 
     async def require_session(self, connection: HTTPConnection) -> M:
         """The session; raises ``NotAuthenticated`` (401) when nobody is signed in."""
-        session: M | None = await request_session_of(connection.scope, "kit.require_session", self).load()
-        if session is None:
-            raise NotAuthenticated
+        own: RequestSession[M] = request_session_of(connection.scope, "kit.require_session", self)
+        session: M = await required_session(own)
         return session
 
     async def get_session_info(self, connection: HTTPConnection) -> SessionInfo | None:
@@ -228,7 +228,7 @@ class SessionKit(Generic[M]):
 
     async def is_authenticated(self, connection: HTTPConnection) -> bool:
         """Whether somebody is signed in."""
-        return await request_session_of(connection.scope, "kit.is_authenticated", self).load() is not None
+        return await request_session_of(connection.scope, "kit.is_authenticated", self).current() is not None
 
     def require(self, requirement: Requirement) -> Required[M]:
         """The session, when it fulfils a requirement; otherwise 401 or 403."""

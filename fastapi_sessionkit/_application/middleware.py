@@ -98,10 +98,12 @@ class SessionMiddleware:
                 self._refuse_cross_origin(own, scope)
             if self.guard is not None:
                 await self.guard.enforce(own, scope)
+                if own.asked:
+                    own.judgements = (*own.judgements, partial(self.guard.enforce, own, scope))
         except HTTPException as refusal:
             await self._respond(refusal, scope, receive, send)
         else:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive if scope["type"] != "http" else partial(_receive, own, receive), send)
 
     def _refuse_cross_origin(self, own: RequestSession[Any], scope: Scope) -> None:
         services = self.services
@@ -193,6 +195,14 @@ class _Commit:
             self._own.closed = True
             _mark(message, await self._commit(message), self._own)
         await self._send(message)
+
+
+async def _receive(own: RequestSession[Any], receive: Receive) -> Message:
+    """A body that dribbles in does not outlive the rights that it was let in with."""
+    message = await receive()
+    if own.judgements and message["type"] == "http.request" and not message.get("more_body", False):
+        await own.judge_again()
+    return message
 
 
 def _mark(message: Message, headers: Headers, own: RequestSession[Any]) -> None:

@@ -4,7 +4,7 @@ It lives in the ASGI scope and dies with its request. No global and no context v
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Generic
 
@@ -19,7 +19,9 @@ from ..transport import Headers
 from .changes import Action, Changes
 from .codec import FieldPatch, M, Misfit, SessionCodec, Update
 from .origin import SAFE_METHODS
+from .reading import Known
 from .revalidation import Revalidation
+from .rights import restricted
 from .saving import require_room, save_changes, save_sign_in, save_sign_out, save_touch, unbroken, user_id_of
 from .services import Services
 from .sharing import is_as_lent
@@ -28,6 +30,9 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 SCOPE_KEY = "fastapi_sessionkit"
 """Where the scope keeps the innermost request's session; ``outer`` leads to the others."""
+
+_PATIENCE = 5.0
+"""Seconds for which a decision holds while the request's body, or a dependency, takes its time."""
 
 _PRIVILEGES = ("user_id", "role", "roles", "permissions")
 
@@ -41,6 +46,7 @@ class RequestSession(Generic[M]):
         asked: whether the response depends on the session.
         closed: whether the response has started or the request has failed, so that nothing is saved any more.
         replaced: whether the commit failed and another response went out.
+        judgements: takes the decisions about this request once more; each raises what the request is answered with.
     """
 
     # Most requests change few of these, so an instance holds only what it changed.
@@ -49,11 +55,13 @@ class RequestSession(Generic[M]):
     asked: bool = False
     closed: bool = False
     replaced: bool = False
+    judgements: Sequence[Callable[[], Awaitable[object]]] = ()
     _tokens: Sequence[bytes] | None = None
     _presented: Loaded | None = None  # what the client's token led to, even if its session has moved on since
     _settled: bool = False  # whether ``session`` says who is signed in
     _loading: bool = False
     _waiting: anyio.Event | None = None
+    _read_at: float = 0.0  # Unix seconds
     _touch_due: bool = False
     _changes: Changes | None = None
     _handed: Sequence[tuple[M, bytes]] = ()  # sessions that code may change in place, and how each was written then
@@ -118,36 +126,46 @@ class RequestSession(Generic[M]):
     async def _take(self, token: bytes, loaded: Loaded) -> None:
         """Take the record as this request's session, if it is alive and fits, and the application agrees."""
         services = self.services
-        known, now = services.reader.known(token, loaded.record), services.lifetimes.clock()
-        if now >= known.ends_at:
+        known, self._read_at = services.reader.known(token, loaded.record), services.lifetimes.clock()
+        if self._read_at >= known.ends_at:
             return
         session = services.reader.read(known)
+        if session is not None and loaded.before is not None:
+            session = restricted(services.codec, session, loaded.before)
         if session is None:
             self._reject(loaded)
-            return
-        answer: M | None = session
-        patch: FieldPatch | None = None
-        if services.revalidation is not None:
-            answer, patch = await self._revalidated(services.revalidation, session, loaded, token)
-            if self._settled:  # signed in or out while it was asked: that stands
-                return
-            if answer is None:
-                unread = self._marks().unread
-                self._start_over(Action.SIGN_OUT, None)
-                self._marks().unread = unread  # the commit says that nobody is signed in any more
-                return
-        self.loaded, self.session = loaded, answer
-        if now >= known.touch_due_at and not loaded.superseded:
+        elif services.revalidation is None:
+            self._adopt(session, known, loaded)
+        else:
+            await self._take_revalidated(services.revalidation, session, known, loaded, token)
+
+    def _adopt(self, session: M, known: Known[M], loaded: Loaded) -> None:
+        self.loaded, self.session = loaded, session
+        if self._read_at >= known.touch_due_at and not loaded.superseded:
             self._touch_due = True
-        if known.shared is not None:
+        if known.shared is not None and loaded.before is None:
             self._lent = (session, known.shared)
         else:
-            self._handed = [(session, services.codec.dump(session))]
+            self._handed = [*self._handed, (session, self.services.codec.dump(session))]
+        if self._changes is not None:
+            self._catch_up()
+
+    async def _take_revalidated(
+        self, revalidation: Revalidation[M], session: M, known: Known[M], loaded: Loaded, token: bytes
+    ) -> None:
+        answer, patch = await self._revalidated(revalidation, session, loaded, token)
+        if self._settled:  # signed in or out while it was asked: that stands
+            return
+        if answer is None:
+            unread = self._marks().unread
+            self._start_over(Action.SIGN_OUT, None)
+            self._marks().unread = unread  # the commit says that nobody is signed in any more
+            return
         if patch is not None:
             self._mark_patch(patch)
             self._marks().settles = True
-        if self._changes is not None:
-            self._catch_up()
+            self._handed = [(answer, patch.data)]
+        self._adopt(answer, known, loaded)
 
     async def _revalidated(
         self, revalidation: Revalidation[M], session: M, loaded: Loaded, token: bytes
@@ -178,6 +196,49 @@ class RequestSession(Generic[M]):
         for update in unread:
             if self.session is not None:
                 self._apply(self.session, update)
+
+    # Deciding
+
+    async def current(self) -> M | None:
+        """The session to decide on: as ``load`` gives it, but read once more where that was long ago."""
+        await self.load()
+        if self._is_stale():
+            await self._reload()
+        return self.session
+
+    async def require_signed_in(self) -> None:
+        """Raise ``NotAuthenticated`` when nobody is signed in."""
+        if await self.load() is None:
+            raise NotAuthenticated
+
+    def _is_stale(self) -> bool:
+        """Whether a decision would stand on what was read more than five seconds ago."""
+        return self.loaded is not None and not 0 <= self.services.lifetimes.clock() - self._read_at <= _PATIENCE
+
+    async def _reload(self) -> None:
+        """Read the session once more: decisions are taken on what the store says then.
+
+        What this request has marked stays, and with it what it sees, unless nobody is signed in any more.
+        """
+        again = RequestSession(self.services, self.scope)
+        await again.load()
+        self._read_at = self.services.lifetimes.clock()
+        if self._changes is None:
+            self.loaded, self.session, self._changes = again.loaded, again.session, again._changes
+            self._handed, self._lent = [*self._lent_and_handed(), *again._handed], again._lent
+        elif again.session is None:
+            self.session = None
+
+    async def judge_again(self) -> None:
+        """Take the decisions about this request once more, where they stand on what was read long ago.
+
+        Raises:
+            HTTPException: one of them is another now.
+        """
+        if self._is_stale():
+            await self._reload()
+            for judge in self.judgements:
+                await judge()
 
     def subject(self) -> Subject:
         """Whom to ask requirements of, once it is loaded."""
@@ -286,9 +347,7 @@ class RequestSession(Generic[M]):
 
     def _notice_changes_in_place(self) -> None:
         """Mark what changed, since the last time, inside a value of any session that was handed out."""
-        codec, handed = self.services.codec, list(self._handed)
-        if self._lent is not None and not is_as_lent(*self._lent):
-            handed.append((self._lent[0], codec.dump(self._lent[1])))
+        codec, handed = self.services.codec, self._lent_and_handed()
         self._lent = None
         for place, (session, before) in enumerate(handed):
             after = codec.dump(session)
@@ -297,6 +356,12 @@ class RequestSession(Generic[M]):
                 handed[place] = (session, after)
                 self._mark_patch(FieldPatch(codec.changed_fields(session, before, after), after))
         self._handed = handed
+
+    def _lent_and_handed(self) -> list[tuple[M, bytes]]:
+        if self._lent is None or is_as_lent(*self._lent):
+            return list(self._handed)
+        session, shared = self._lent
+        return [*self._handed, (session, self.services.codec.dump(shared))]
 
     def _require_open(self, helper: str) -> None:
         self.asked = True

@@ -51,11 +51,14 @@ class Loaded:
         record: the live record.
         key: where the backend keeps it; empty where the token is the record.
         superseded: the token was rotated away and is in its grace: its bearer is served, and gets no new token.
+        before: the session's data when the token was rotated away, where it has changed since: the token keeps no more
+            than the roles and permissions in it.
     """
 
     record: SessionRecord
     key: str = ""
     superseded: bool = False
+    before: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a rotated id leaves in the store: a record that holds no session, only where the session has moved.
+"""What a rotated id leaves in the store: a record that holds no session of its own, only where it has moved.
 
 A pointer stays some minutes longer than its grace. No request gets in by it any more, but one that loaded the session
 before the move still finds where its change belongs.
@@ -6,6 +6,7 @@ before the move still finds where its change belongs.
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from ..stores.base import SessionRecord
 
@@ -19,9 +20,15 @@ _LATE = 600.0
 """Seconds for which a slow request that loaded a session before it was rotated still finds where it moved to."""
 
 
-def pointer(record: SessionRecord, successor: str, until: float) -> SessionRecord:
-    """What stands in the place of a record that moves to ``successor``; its old id is honoured ``until`` then."""
-    data = json.dumps({"until": until}).encode()
+def pointer(record: SessionRecord, successor: str, until: float, *, differs: bool = False) -> SessionRecord:
+    """What stands in the place of a record that moves to ``successor``; its old id is honoured ``until`` then.
+
+    Where the session ``differs`` after the move it says what it was before: the old id keeps no more than these rights.
+    """
+    content: dict[str, Any] = {"until": until}
+    if differs:
+        content["before"] = record.data.decode()
+    data = json.dumps(content).encode()
     return replace(record, data=data, version=record.version + 1, expires_at=until + _LATE, successor=successor)
 
 
@@ -29,3 +36,9 @@ def honoured_until(pointer: SessionRecord) -> float:
     """Until when (Unix seconds) the rotated id still serves."""
     until: float = json.loads(pointer.data)["until"]
     return until
+
+
+def data_before(pointer: SessionRecord) -> bytes | None:
+    """The session's data before the move; ``None`` where that changed nothing."""
+    before: str | None = json.loads(pointer.data).get("before")
+    return None if before is None else before.encode()

@@ -15,7 +15,7 @@ from itsdangerous import BadSignature
 from ..errors import ConfigurationError, StoreUnavailable
 from ..stores.base import SessionRecord, SessionStore
 from .base import BackendContext, Change, Loaded, Written, refuse_second_kit
-from .pointers import HOPS, NOWHERE, honoured_until, pointer
+from .pointers import HOPS, NOWHERE, data_before, honoured_until, pointer
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -64,7 +64,9 @@ class StoreBackend:
             return None
         if record.successor is None:
             return Loaded(record, key)
-        found = await self._find(record.successor) if self._clock() < honoured_until(record) else None
+        if self._clock() >= honoured_until(record):
+            return None
+        found = await self._find(record.successor, before=data_before(record))
         return None if found is None else replace(found, superseded=True)
 
     async def create(self, record: SessionRecord, *, replaces: Loaded | None = None) -> str:
@@ -107,15 +109,16 @@ class StoreBackend:
                 return None if found is None else await self.update(found, change)
             moved = replace(change(found.record), version=1)
             key, token = await self._create(moved)
-            if await self._moved(found, key, self._clock() + grace):
+            until, differs = self._clock() + grace, moved.data != found.record.data
+            if await self._moved(found, key, until, differs=differs):
                 return Written(moved, token)
             found = await self._find(found.key)
         raise _contended()
 
-    async def _moved(self, found: Loaded, key: str, until: float) -> bool:
+    async def _moved(self, found: Loaded, key: str, until: float, *, differs: bool) -> bool:
         """Point to where a record has moved; if that can't be, forget the new one, whose id nobody has."""
         try:
-            done = await self._point(found, key, until)
+            done = await self._point(found, key, until, differs=differs)
         except StoreUnavailable:
             with suppress(StoreUnavailable):
                 old = await self._ask(self.store.get(found.key))
@@ -203,20 +206,23 @@ class StoreBackend:
         done = await self._ask(self.store.replace(found.key, changed, version=found.record.version))
         return Written(changed) if done else None
 
-    async def _find(self, key: str) -> Loaded | None:
+    async def _find(self, key: str, *, before: bytes | None = None) -> Loaded | None:
+        """The session of a key, wherever it has moved to, and what it was when it first changed on the way."""
         for hops in range(HOPS):
             record = await self._ask(self.store.get(key))
             if record is None:
                 return None
             if record.successor is None:
-                return Loaded(record, key, superseded=hops > 0)
+                return Loaded(record, key, superseded=hops > 0, before=before)
+            before = data_before(record) if before is None else before
             key = record.successor
         return None
 
-    async def _point(self, found: Loaded, successor: str, until: float) -> bool:
+    async def _point(self, found: Loaded, successor: str, until: float, *, differs: bool = False) -> bool:
         """Turn a record into a pointer, unless it changed meanwhile."""
         record = found.record
-        return await self._ask(self.store.replace(found.key, pointer(record, successor, until), version=record.version))
+        changed = pointer(record, successor, until, differs=differs)
+        return await self._ask(self.store.replace(found.key, changed, version=record.version))
 
     def _verified_key(self, token: bytes) -> str:
         return _hashed(self._signer.unsign(token).decode())

@@ -1,0 +1,168 @@
+"""A request that dribbles in, or a dependency that takes its time, does not outlive the rights that let it in."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+from fastapi import APIRouter, Body, Depends, FastAPI, Request
+from starlette.responses import PlainTextResponse
+
+from fastapi_sessionkit import (
+    MemoryStore,
+    RouterGuard,
+    Rule,
+    Session,
+    SessionKit,
+    has_role,
+    is_authenticated,
+    require_role,
+    require_session,
+    update_session,
+)
+from fastapi_sessionkit.testing import signed_in
+from tests.support import SECRET, Clock, client_of
+
+pytestmark = pytest.mark.anyio
+
+ADMIN = Session(user_id="ada", role="admin")
+
+
+class Slow:
+    """An application whose store somebody else changes while a request is under way."""
+
+    def __init__(self, clock: Clock, **settings: Any) -> None:
+        self.clock = clock
+        self.kit = SessionKit(secret_key=SECRET, backend=MemoryStore(), clock=clock, **settings)
+        self.app = FastAPI()
+        self.ran: list[str] = []
+        router = APIRouter(dependencies=[Depends(RouterGuard(protect=[Rule("/guarded/**", role="admin")]))])
+
+        @self.app.post("/gated/body")
+        async def gated(content: Annotated[Any, Body()]):
+            self.ran.append("gated")
+
+        @self.app.post("/asked/stream", dependencies=[Depends(require_role("admin"))])
+        async def stream(request: Request):
+            async for _ in request.stream():
+                pass
+            self.ran.append("stream")
+
+        @self.app.post("/asked/signed-in", dependencies=[Depends(require_session)])
+        async def signed_in_stream(request: Request):
+            await request.body()
+            self.ran.append("signed in")
+
+        @router.post("/guarded/stream")
+        async def guarded(request: Request):
+            await request.body()
+            self.ran.append("guarded")
+
+        self.app.include_router(router)
+        self.kit.install(self.app, guard=RouterGuard(protect=[Rule("/gated/**", role="admin")]))
+        self.client = signed_in(client_of(self.app), self.kit, ADMIN)
+
+    async def post(self, path: str, seconds: float, meanwhile: Callable[[], Any]) -> int:
+        """Send a body whose second half comes after some seconds, in which something happens; gives the status."""
+        cookie = f"{self.kit.cookie_name}={self.client.cookies[self.kit.cookie_name]}".encode()
+        headers = [(b"host", b"testserver"), (b"cookie", cookie), (b"content-type", b"application/json")]
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "scheme": "https",
+            "path": path,
+            "query_string": b"",
+            "headers": headers,
+        }
+        parts = iter([(b"[1,", True), (b"2]", False)])
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            body, more = next(parts)
+            if not more:
+                self.clock.advance(seconds)
+                await meanwhile()
+            return {"type": "http.request", "body": body, "more_body": more}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await self.app(scope, receive, send)
+        status: int = sent[0]["status"]
+        return status
+
+
+BODIES = ["/gated/body", "/asked/stream", "/asked/signed-in", "/guarded/stream"]
+
+
+@pytest.mark.parametrize("path", BODIES)
+async def test_a_body_that_dribbles_in_does_not_outlive_the_account(path: str, clock: Clock) -> None:
+    slow = Slow(clock)
+
+    assert await slow.post(path, 6, lambda: slow.kit.sessions.revoke_user("ada")) == 401
+    assert slow.ran == []
+
+
+@pytest.mark.parametrize("path", [path for path in BODIES if "signed-in" not in path])
+async def test_a_body_that_dribbles_in_does_not_outlive_the_role(path: str, clock: Clock) -> None:
+    slow = Slow(clock)
+
+    assert await slow.post(path, 6, lambda: slow.kit.sessions.update_user("ada", role="reader")) == 403
+    assert slow.ran == []
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("seconds", [0, 5, 6, -3_600])
+async def test_a_slow_body_of_somebody_who_stays_signed_in_is_served(path: str, seconds: float, clock: Clock) -> None:
+    slow = Slow(clock)
+
+    async def nothing() -> None:
+        pass
+
+    assert await slow.post(path, seconds, nothing) == 200
+    assert len(slow.ran) == 1
+
+
+async def test_a_body_in_time_costs_no_second_look(clock: Clock) -> None:
+    slow = Slow(clock)
+
+    assert await slow.post("/gated/body", 4, lambda: slow.kit.sessions.revoke_user("ada")) == 200
+
+
+@pytest.mark.parametrize("dependency", [require_session, require_role("admin"), has_role("admin"), is_authenticated])
+async def test_a_decision_after_a_slow_dependency_stands_on_the_store(dependency: Any, clock: Clock) -> None:
+    kit = SessionKit(secret_key=SECRET, backend=MemoryStore(), clock=clock)
+    app = FastAPI()
+    kit.install(app, guard=RouterGuard(protect=[Rule("/slow")]))
+
+    async def slow() -> None:
+        clock.advance(6)
+        await kit.sessions.revoke_user("ada")
+
+    @app.get("/slow")
+    async def endpoint(first: Annotated[None, Depends(slow)], answer: Annotated[Any, Depends(dependency)]):
+        return PlainTextResponse("in" if answer else "out")
+
+    response = signed_in(client_of(app), kit, ADMIN).get("/slow")
+
+    assert response.status_code == 401 or response.text == "out"
+
+
+async def test_what_a_slow_request_has_marked_before_is_saved_all_the_same(clock: Clock) -> None:
+    kit = SessionKit(secret_key=SECRET, backend=MemoryStore(), clock=clock)
+    app = FastAPI()
+    kit.install(app)
+
+    async def slow(request: Request) -> None:
+        await kit.require_session(request)
+        update_session(request, theme="dark")
+        clock.advance(6)
+
+    @app.get("/slow", dependencies=[Depends(slow), Depends(require_session)])
+    async def endpoint():
+        pass
+
+    client = signed_in(client_of(app), kit, ADMIN)
+    client.get("/slow")
+    [active] = await kit.sessions.list("ada")
+
+    assert active.session.model_extra == {"theme": "dark"}
