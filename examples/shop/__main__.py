@@ -1,39 +1,61 @@
 """``python -m examples.shop``: start the shop on this machine."""
 
+import argparse
+import os
 import sys
 
-import uvicorn
-
-from examples.shop.people import PEOPLE
-from examples.shop.settings import Settings, settings
-from examples.shop.storage import described
 from fastapi_sessionkit import ConfigurationError
 
-HOST = "127.0.0.1"
+ENVIRONMENT = """\
+in the environment:
+  SHOP_PORT    the port, where --port does not say it
+  SHOP_STORE   where sessions are kept: shop.sqlite3 by default; another file, memory, cookie, or the URL of a database
+  SHOP_HTTPS   1 when the shop is reached over https
+  SESSIONKIT_SECRET_KEY
+               what signs the sessions; without it SQLite's key is kept beside its file, in shop.secret
+"""
 
 
-def welcome(settings: Settings) -> str:
-    """Where to look, with whom to sign in, and where that is kept."""
-    address = f"{'https' if settings.https else 'http'}://{HOST}:{settings.port}"
-    people = [f"    {person.username:<6}{person.password:<10}{person.role}" for person in PEOPLE.values()]
-    lines = ["", f"Furrow is open:  {address}", f"Its API:         {address}/docs", "", "Sign in as", *people, ""]
-    lines += [f"Sessions are kept in {described(settings.store)}.", ""]
-    if settings.forgetful:
-        lines += [
-            "No SESSIONKIT_SECRET_KEY is set: this run made a key of its own, and stopping signs everybody out.",
-            "",
-        ]
-    return "\n".join(lines)
+def port(text: str) -> int:
+    """A port as somebody typed it."""
+    if text.isdecimal() and len(text) <= 5 and int(text) <= 65_535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"--port or SHOP_PORT is a number from 0 to 65535, not {text!r}")
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says, and the environment where it doesn't."""
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.shop",
+        description="Furrow, a small seed shop: what fastapi_sessionkit is for, to be tried out.",
+        epilog=ENVIRONMENT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at, 127.0.0.1 by default")
+    parser.add_argument(
+        "--port",
+        type=port,
+        default=os.environ.get("SHOP_PORT") or "8000",
+        help="the port, 8000 by default; 0 takes a free one",
+    )
+    return parser.parse_args()
 
 
 def main() -> None:
     """Serve until interrupted."""
+    options = arguments()
     try:
+        from examples.shop.server import serve, shown_address, taken_address
+
+        door = taken_address(options.host, options.port)
         from examples.shop.app import app
+        from examples.shop.settings import settings
+        from examples.shop.welcome import welcome
+    except ModuleNotFoundError as error:
+        sys.exit(f"The shop can't open. It needs {error.name}, which is not installed: pip install -e '.[demo]'")
     except ConfigurationError as error:
         sys.exit(f"The shop can't open. {error}")
-    print(welcome(settings), flush=True)
-    uvicorn.run(app, host=HOST, port=settings.port, log_level="warning")
+    serve(app, door, welcome(settings, shown_address(door)))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pydantic import Field
 from examples.shop.devices import UNKNOWN
 from examples.shop.people import Person, Tier
 from examples.shop.settings import settings
-from examples.shop.storage import make_backend
+from examples.shop.storage import make_backend, secret_key_for
 from fastapi_sessionkit import (
     CookieSettings,
     RouterGuard,
@@ -48,8 +48,8 @@ def session_for(person: Person, device: str = UNKNOWN) -> ShopSession:
 
 kit = SessionKit(
     ShopSession,
-    secret_key=settings.secret_key,
     backend=make_backend(settings.store),
+    secret_key=settings.secret_key or secret_key_for(settings.store),
     cookie=CookieSettings(https_only=settings.https),
     idle_timeout=timedelta(hours=8),
     absolute_timeout=REMEMBERED,

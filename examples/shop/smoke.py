@@ -5,7 +5,6 @@ Prints a line for every step. Exits with 1, and says what was found instead, at 
 
 import json
 import os
-import secrets
 import socket
 import subprocess
 import sys
@@ -188,14 +187,14 @@ def afterwards(visitor: Visitor) -> None:
 
 def main() -> None:
     """Walk through the shop, with a restart in between."""
-    port, key = free_port(), {"SESSIONKIT_SECRET_KEY": secrets.token_urlsafe(32)}
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
-        with running_shop(port, folder, key) as address:
+        with running_shop(port, folder) as address:
             visitor = Visitor(address)
             outside(visitor)
             inside(visitor)
             elsewhere(visitor, Visitor(address))
-        with running_shop(port, folder, key):
+        with running_shop(port, folder):
             afterwards(visitor)
     print("The shop is well.")
 

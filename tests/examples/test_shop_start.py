@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from examples.shop import smoke
-from examples.shop.__main__ import welcome
 from examples.shop.settings import Settings
 from examples.shop.storage import make_backend
+from examples.shop.welcome import welcome
 from fastapi_sessionkit import ConfigurationError, CookieBackend, MemoryStore
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.stores.sql import SQLStore
@@ -24,27 +24,30 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_has_to_be_set() -> None:
-    settings = Settings.from_environment()
-
-    assert (settings.port, settings.https, settings.store) == (8000, False, "shop.sqlite3")
-
-
-def test_without_a_key_every_run_makes_its_own() -> None:
-    first, second = Settings.from_environment(), Settings.from_environment()
-
-    assert first.forgetful
-    assert first.secret_key != second.secret_key
+    assert Settings.from_environment() == Settings(https=False, store="shop.sqlite3", secret_key=None)
 
 
 def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHOP_PORT", "8080")
     monkeypatch.setenv("SHOP_HTTPS", "1")
     monkeypatch.setenv("SHOP_STORE", "memory")
     monkeypatch.setenv("SESSIONKIT_SECRET_KEY", "k" * 40)
 
-    assert Settings.from_environment() == Settings(
-        8080, https=True, store="memory", secret_key="k" * 40, forgetful=False
-    )
+    assert Settings.from_environment() == Settings(https=True, store="memory", secret_key="k" * 40)
+
+
+def test_what_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SHOP_HTTPS", "SHOP_STORE", "SESSIONKIT_SECRET_KEY"):
+        monkeypatch.setenv(name, "")
+
+    assert Settings.from_environment() == Settings(https=False, store="shop.sqlite3", secret_key=None)
+
+
+@pytest.mark.parametrize("https", ["true", "yes", "2"])
+def test_https_that_is_neither_on_nor_off_is_refused(monkeypatch: pytest.MonkeyPatch, https: str) -> None:
+    monkeypatch.setenv("SHOP_HTTPS", https)
+
+    with pytest.raises(ConfigurationError, match="SHOP_HTTPS is 1 or 0"):
+        Settings.from_environment()
 
 
 @pytest.mark.parametrize(
@@ -78,7 +81,9 @@ def engine_of(store: object) -> AsyncEngine:
     return store.engine
 
 
-@pytest.mark.parametrize("store", ["shelf", "cookies", "mysql://localhost/shop", "postgres", "oracle+none://x/y"])
+@pytest.mark.parametrize(
+    "store", ["shelf", "cookies", "mysql://localhost/shop", "postgres", "oracle+none://x/y", "shop.secret"]
+)
 def test_an_unknown_store_says_what_there_is(store: str) -> None:
     with pytest.raises(ConfigurationError, match=r"postgresql\+asyncpg://"):
         make_backend(store)
@@ -93,25 +98,31 @@ def test_a_file_in_a_folder_that_is_not_there_is_said_at_the_start(tmp_path: Pat
     ("store", "package", "extra"),
     [("shop.sqlite3", "sqlalchemy", "sql"), ("redis://localhost", "redis", "redis")],
 )
-def test_a_missing_extra_is_one_sentence_that_says_what_to_install(store: str, package: str, extra: str) -> None:
+def test_a_missing_extra_is_one_sentence_that_says_what_to_install(
+    store: str, package: str, extra: str, tmp_path: Path
+) -> None:
     without = f"import sys; sys.modules[{package!r}] = None; from examples.shop.__main__ import main; main()"
-    command = [sys.executable, "-c", without]
+    command = [sys.executable, "-c", without, "--port", "0"]
     environment = {"PYTHONPATH": str(smoke.REPOSITORY), "SHOP_STORE": store}
 
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
     assert ran.returncode == 1
     assert ran.stderr.startswith("The shop can't open.")
     assert f"pip install -e '.[demo,{extra}]'" in ran.stderr
     assert ran.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_the_welcome_says_where_to_look_and_with_whom_to_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHOP_PORT", "8080")
+def welcomed(store: str = "memory", secret_key: str | None = None, *, https: bool = False) -> str:
+    return welcome(Settings(https=https, store=store, secret_key=secret_key), "http://[::1]:8080")
 
-    text = welcome(Settings.from_environment())
 
-    assert "http://127.0.0.1:8080" in text
+def test_the_welcome_says_where_to_look_and_with_whom_to_sign_in() -> None:
+    text = welcomed()
+
+    assert "http://[::1]:8080\n" in text
+    assert "http://[::1]:8080/docs\n" in text
     for username, password in (("ada", "orchard"), ("emil", "trellis"), ("cleo", "radish")):
         assert f"{username} " in text
         assert password in text
@@ -126,23 +137,30 @@ def test_the_welcome_says_where_to_look_and_with_whom_to_sign_in(monkeypatch: py
         ("redis://:hunter2@localhost", "kept in the redis database that SHOP_STORE names."),
     ],
 )
-def test_the_welcome_says_where_sessions_are_and_no_password(
-    monkeypatch: pytest.MonkeyPatch, store: str, said: str
-) -> None:
-    monkeypatch.setenv("SHOP_STORE", store)
-
-    text = welcome(Settings.from_environment())
+def test_the_welcome_says_where_sessions_are_and_no_password(store: str, said: str) -> None:
+    text = welcomed(store=store)
 
     assert said in text
     assert "hunter2" not in text
 
 
-def test_the_welcome_warns_of_a_key_that_does_not_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "signs everybody out" in welcome(Settings.from_environment())
+@pytest.mark.parametrize("store", ["memory", "cookie", "redis://localhost", "sqlite:///shop.sqlite3"])
+def test_the_welcome_warns_of_a_key_that_does_not_last(store: str) -> None:
+    assert "signs everybody out" in welcomed(store=store)
+    assert "signs everybody out" not in welcomed(store=store, secret_key="k" * 40)
 
-    monkeypatch.setenv("SESSIONKIT_SECRET_KEY", "k" * 40)
 
-    assert "signs everybody out" not in welcome(Settings.from_environment())
+def test_the_welcome_says_where_the_key_is_and_not_what_it_is() -> None:
+    kept = f"key that signs them is kept in {Path.cwd() / 'shop.secret'}."
+
+    assert kept in welcomed(store="shop.sqlite3")
+    assert "signs everybody out" not in welcomed(store="shop.sqlite3")
+    assert kept not in welcomed(store="shop.sqlite3", secret_key="k" * 40)
+
+
+def test_the_welcome_says_what_https_needs() -> None:
+    assert "a proxy before this address speaks https" in welcomed(https=True)
+    assert "https" not in welcomed()
 
 
 def test_the_real_server_can_be_walked_through_and_survives_a_restart(capsys: pytest.CaptureFixture[str]) -> None:
