@@ -175,6 +175,7 @@ def test_the_docs_show_their_padlocks_without_any_other_host(page: Page, address
     page.goto("/docs")
 
     expect(page.locator(".opblock")).to_have_count(8)
+    expect(page.get_by_text("needs JavaScript")).to_have_count(0)
     expect(page.locator(".opblock").locator(PADLOCK)).to_have_count(6)
     expect(page.locator("#operations-Seeds-products_api_products_get").locator(PADLOCK)).to_have_count(0)
     assert all(url.startswith((address, "data:")) for url in asked)
@@ -189,6 +190,29 @@ def test_the_docs_can_be_tried_out_by_whoever_is_signed_in(page: Page) -> None:
     page.get_by_role("button", name="Execute").click()
 
     expect(page.locator(".live-responses-table tbody")).to_contain_text("cleo@example.com")
+
+
+def test_the_docs_say_where_to_sign_in_and_whoever_did_comes_back(page: Page) -> None:
+    page.goto("/docs")
+    page.get_by_role("link", name="Sign in").click()
+    page.get_by_role("button", name="Sign in as Cleo").click()
+
+    expect(page).to_have_url(re.compile(r"/docs$"))
+    expect(page.get_by_role("banner")).to_contain_text("Signed in as Cleo Adeyemi, customer")
+
+
+def test_authorize_explains_itself_and_asks_for_nothing(page: Page) -> None:
+    page.goto("/docs")
+
+    page.get_by_role("button", name="Authorize").click()
+
+    dialog = page.locator(".dialog-ux")
+    expect(dialog).to_contain_text("There is nothing to fill in")
+    expect(dialog.get_by_role("link", name="signed in")).to_have_attribute("href", "/login?next=/docs")
+    expect(dialog.get_by_role("textbox")).to_have_count(0)
+    expect(dialog.get_by_role("button", name="Apply credentials")).to_have_count(0)
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_have_count(0)
 
 
 def test_the_keyboard_skips_to_the_content(page: Page) -> None:
