@@ -94,6 +94,23 @@ def test_ones_own_device_offers_to_sign_out_and_the_others_to_end(laptop: TestCl
     assert f'action="{PAGE}/end"' in other
 
 
+def sign_of(card: str) -> str:
+    found = re.search(r"<code>([0-9a-f]{6})</code>", card)
+    assert found is not None
+    return found[1]
+
+
+def test_two_devices_of_one_name_can_be_told_apart(visit: Visit) -> None:
+    """Each shows on its own page which of the two it is, and the button of each says which it ends."""
+    first, second = at_the_door(visit, WINDOWS), at_the_door(visit, WINDOWS)
+
+    own, other = cards(second)
+    others_own = next(card for card in cards(first) if "this device" in card)
+
+    assert sign_of(own) != sign_of(other) == sign_of(others_own)
+    assert f'End<span class="unseen"> Firefox on Windows {sign_of(other)}</span>' in other
+
+
 def test_ending_a_session_signs_that_device_out_and_no_other(
     visit: Visit, laptop: TestClient, phone: TestClient
 ) -> None:

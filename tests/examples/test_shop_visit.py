@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fastapi.testclient import TestClient
 
-from examples.shop.sessions import kit
+from examples.shop.people import PEOPLE
+from examples.shop.sessions import ShopSession, kit, session_for
 from examples.shop.stock import Shop
-from fastapi_sessionkit.testing import session_of
+from fastapi_sessionkit.testing import session_of, signed_in
 from tests.examples.conftest import Visit
 
 CLEO = {"username": "cleo", "password": "radish"}
@@ -66,10 +67,60 @@ def test_who_wants_to_be_remembered_stays_signed_in_longer(
 ) -> None:
     stranger.post("/login", data=form)
 
-    times = re.findall(r'<time datetime="([^"]+)"', stranger.get("/dashboard").text)
-    left = datetime.fromisoformat(times[2]) - datetime.now(UTC)
+    assert lifetime - timedelta(minutes=1) < time_left(stranger) <= lifetime
 
-    assert lifetime - timedelta(minutes=1) < left <= lifetime
+
+def time_left(browser: TestClient) -> timedelta:
+    times = re.findall(r'<time datetime="([^"]+)"', browser.get("/dashboard").text)
+    return datetime.fromisoformat(times[2]) - datetime.now(UTC)
+
+
+@pytest.mark.parametrize(("remember", "lifetime"), [(None, timedelta(hours=8)), ("on", timedelta(days=30))])
+def test_a_sign_in_by_one_click_respects_the_wish_to_be_remembered(
+    stranger: TestClient, remember: str | None, lifetime: timedelta
+) -> None:
+    """What a browser sends: every field of the form that the button belongs to, and the button's own value."""
+    form = {"username": "", "password": "", "one_click": one_click(stranger, "Cleo")}
+
+    answer = stranger.post("/login?next=/account/devices", data=form | ({"remember": remember} if remember else {}))
+
+    assert answer.headers["location"] == "/account/devices"
+    assert lifetime - timedelta(minutes=1) < time_left(stranger) <= lifetime
+
+
+def one_click(browser: TestClient, name: str) -> str:
+    """The value of the button that signs that person in."""
+    found = re.search(
+        rf'form="sign-in" formnovalidate name="one_click" value="(.+)">Sign in as {name}<', page_of(browser)
+    )
+    assert found is not None
+    return found[1]
+
+
+def page_of(browser: TestClient) -> str:
+    return browser.get("/login").text
+
+
+def test_there_is_one_form_and_one_wish_for_every_way_in(stranger: TestClient) -> None:
+    page = page_of(stranger)
+
+    assert page.count("<form") == page.count('name="remember"') == 1
+    assert page.count('form="sign-in"') == 3
+
+
+@pytest.mark.parametrize("value", ["cleo", "cleo:turnip", ":", "nobody:radish", "cleo:radish:"])
+def test_a_made_up_button_signs_nobody_in(stranger: TestClient, value: str) -> None:
+    answer = stranger.post("/login", data={"one_click": value})
+
+    assert answer.status_code == 422
+    assert "set-cookie" not in answer.headers
+
+
+def test_the_form_remembers_the_wish_to_be_remembered(stranger: TestClient) -> None:
+    wish = 'name="remember" type="checkbox" checked'
+
+    assert wish in stranger.post("/login", data={**CLEO, "password": "turnip", "remember": "on"}).text
+    assert wish not in stranger.post("/login", data={**CLEO, "password": "turnip"}).text
 
 
 def test_the_dashboard_shows_the_typed_session(emil: TestClient) -> None:
@@ -77,6 +128,24 @@ def test_the_dashboard_shows_the_typed_session(emil: TestClient) -> None:
 
     for shown in ("emil@example.com", "editor", "journal:publish", "settings:write", "premium"):
         assert shown in page
+
+
+@pytest.mark.parametrize("field", ShopSession.model_fields)
+def test_the_dashboard_shows_every_field_of_the_session(emil: TestClient, field: str) -> None:
+    assert f"<dt>{field}</dt>" in emil.get("/dashboard").text
+
+
+def test_the_dashboard_shows_further_roles(stranger: TestClient) -> None:
+    session = session_for(PEOPLE["emil"]).model_copy(update={"roles": ("beekeeper", "pruner")})
+
+    page = signed_in(stranger, kit, session).get("/dashboard").text
+
+    assert "<code>beekeeper</code> <code>pruner</code>" in page
+
+
+@pytest.mark.parametrize(("username", "offered"), [("cleo", True), ("emil", True), ("ada", False)])
+def test_only_where_a_door_is_locked_one_may_try_it(visit: Visit, username: str, *, offered: bool) -> None:
+    assert ("Try a locked one" in visit(username).get("/dashboard").text) == offered
 
 
 def test_the_upgrade_opens_the_almanac(cleo: TestClient) -> None:

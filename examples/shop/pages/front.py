@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from examples.shop.devices import device_of
 from examples.shop.pages.page import ThisPage
-from examples.shop.people import PEOPLE, who_is
+from examples.shop.people import PEOPLE, Person, who_is
 from examples.shop.sessions import REMEMBERED, session_for
 from examples.shop.stock import OpenShop
 from fastapi_sessionkit import login_redirect_target, set_session
@@ -22,6 +22,14 @@ class LoginForm(BaseModel):
     username: str = ""
     password: str = ""
     remember: bool = False
+    one_click: str = Field(default="", description="Name and password of the person whose button it was")
+
+    def person(self) -> Person | None:
+        """Whose name and password these are."""
+        if self.one_click:
+            username, _, password = self.one_click.partition(":")
+            return who_is(username, password)
+        return who_is(self.username, self.password)
 
 
 @router.get("/")
@@ -37,7 +45,7 @@ async def show_login(page: ThisPage) -> HTMLResponse:
 @router.post("/login")
 async def login(page: ThisPage, form: Annotated[LoginForm, Form()]) -> Response:
     """Sign in, and go on to where ``next`` says, if that is a page of this shop."""
-    person = who_is(form.username, form.password)
+    person = form.person()
     if person is None:
         return await page.show("login.html", 422, people=PEOPLE.values(), form=form, failed=True)
     session = session_for(person, device_of(page.request.headers.get("user-agent", "")))
