@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable, Collection
+from enum import Enum
 from typing import Any
 
 from . import requirements
+from ._frozen import Frozen
 from ._patterns import Pattern
 from ._redirects import checked_target
 from ._settings import Duration, require_bool, require_list
@@ -14,10 +16,21 @@ from .requirements import Requirement, all_of, custom, signed_in
 _METHOD = re.compile(r"(?=.*[A-Za-z])[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
-class Rule:
+class NotGiven(Enum):
+    """The type of ``NOT_GIVEN``."""
+
+    NOT_GIVEN = "not given"
+
+
+NOT_GIVEN = NotGiven.NOT_GIVEN
+"""Stands for a condition that a rule does not have. ``None`` does not: it is what a missing setting gives."""
+
+
+class Rule(Frozen):
     """What a pattern of paths requires. Immutable; everything is checked when it is made.
 
-    Conditions that are given must all hold; none given means that somebody must be signed in.
+    Conditions that are given must all hold; none given means that somebody must be signed in. ``None`` is no condition
+    and is refused, for it is what a missing setting gives.
 
     Args:
         pattern: ``/admin`` itself; ``*`` stands for one or more segments, ``**`` for zero or more: ``/admin/**``
@@ -26,7 +39,8 @@ class Rule:
         roles: has one of these roles.
         permission: has this permission.
         permissions: has all of these permissions.
-        allow: ``allow(session)``, sync or async; gets ``None`` when nobody is signed in. An exception denies.
+        allow: ``allow(session)``, sync or async; gets ``None`` when nobody is signed in. An exception denies, and so
+            does an answer that is neither ``True`` nor plainly false, such as a coroutine.
         fresh: signed in no longer ago than this; a ``timedelta`` or seconds.
         requires: any requirement, for example ``role("editor") & permission("reports:write") | role("admin")``.
         public: open to everybody; stands alone.
@@ -43,13 +57,13 @@ class Rule:
         self,
         pattern: str,
         *,
-        role: str | None = None,
-        roles: Collection[str] | None = None,
-        permission: str | None = None,
-        permissions: Collection[str] | None = None,
-        allow: Callable[[Any], Any] | None = None,
-        fresh: Duration | None = None,
-        requires: Requirement | None = None,
+        role: str | NotGiven = NOT_GIVEN,
+        roles: Collection[str] | NotGiven = NOT_GIVEN,
+        permission: str | NotGiven = NOT_GIVEN,
+        permissions: Collection[str] | NotGiven = NOT_GIVEN,
+        allow: Callable[[Any], Any] | NotGiven = NOT_GIVEN,
+        fresh: Duration | NotGiven = NOT_GIVEN,
+        requires: Requirement | NotGiven = NOT_GIVEN,
         public: bool = False,
         methods: Collection[str] | None = None,
         redirect_to: str | None = None,
@@ -60,28 +74,21 @@ class Rule:
         self.redirect_to: str | None = (
             None if redirect_to is None else checked_target(redirect_to, "Rule(redirect_to=...)")
         )
-        conditions: list[Requirement] = []
-        if role is not None:
-            conditions.append(requirements.role(role))
-        if roles is not None:
-            conditions.append(requirements.role(*require_list(roles, "Rule(roles=...)", '["user", "admin"]')))
-        if permission is not None:
-            conditions.append(requirements.permission(permission))
-        if permissions is not None:
-            conditions.append(
-                requirements.permission(*require_list(permissions, "Rule(permissions=...)", '["read", "write"]'))
-            )
-        if fresh is not None:
-            conditions.append(requirements.fresh(fresh))
-        if requires is not None:
-            conditions.append(requires)
-        if allow is not None:
-            conditions.append(custom(allow))
-        if public and conditions:
-            raise ConfigurationError(f"Rule({pattern!r}, public=True) is open to everybody, so it takes no condition")
+        conditions = {
+            "role": role,
+            "roles": roles,
+            "permission": permission,
+            "permissions": permissions,
+            "fresh": fresh,
+            "requires": requires,
+            "allow": allow,
+        }
+        given = [_condition(name, value) for name, value in conditions.items() if value is not NOT_GIVEN]
         require_bool(public, "Rule(public=...)")
+        if public and given:
+            raise ConfigurationError(f"Rule({pattern!r}, public=True) is open to everybody, so it takes no condition")
         self.public: bool = public
-        self.requirement: Requirement | None = None if public else all_of(*conditions) if conditions else signed_in
+        self.requirement: Requirement | None = None if public else all_of(*given) if given else signed_in
 
     def matches(self, path: str, method: str = "GET") -> bool:
         """Whether the rule is about this path and method."""
@@ -91,20 +98,35 @@ class Rule:
         """Whether the rule is about this method."""
         return self.methods is None or method in self.methods
 
-    def __setattr__(self, name: str, value: object) -> None:
-        if hasattr(self, name):
-            raise AttributeError(f"A Rule does not change once it is made: {name}")
-        super().__setattr__(name, value)
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"A Rule does not change once it is made: {name}")
-
     def __str__(self) -> str:
         methods = "" if self.methods is None else f"{','.join(sorted(self.methods))} "
         return f"{methods}{self.pattern}"
 
     def __repr__(self) -> str:
         return f"<Rule {self}: {'public' if self.requirement is None else self.requirement}>"
+
+
+_CONDITIONS: dict[str, Callable[[Any], Requirement]] = {
+    "role": requirements.role,
+    "roles": lambda names: requirements.role(*require_list(names, "Rule(roles=...)", '["user", "admin"]')),
+    "permission": requirements.permission,
+    "permissions": lambda names: requirements.permission(
+        *require_list(names, "Rule(permissions=...)", '["reports:read", "reports:write"]')
+    ),
+    "fresh": requirements.fresh,
+    "requires": all_of,
+    "allow": custom,
+}
+
+
+def _condition(name: str, value: object) -> Requirement:
+    """The requirement of a condition. ``None``, from a setting that is missing, would ask nothing: it is refused."""
+    if value is None:
+        raise ConfigurationError(
+            f"Rule({name}=None) would ask for nothing. Is a setting or an environment variable missing? "
+            f"Leave {name} out where it shall not be asked"
+        )
+    return _CONDITIONS[name](value)
 
 
 def _methods(methods: object) -> frozenset[str]:
