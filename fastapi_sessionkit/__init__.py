@@ -1,8 +1,10 @@
 """Typed sessions and route protection for FastAPI, as dependencies."""
 
 from ._redirects import login_redirect_target
+from .access import Access
 from .backends import CookieBackend, SessionBackend, SessionDirectory, StoreBackend
 from .cookie import CookieSettings
+from .decisions import Decision
 from .dependencies import (
     get_session,
     get_session_info,
@@ -27,11 +29,10 @@ from .errors import (
     SessionTooLarge,
     StoreUnavailable,
 )
-from .guard import Decision, RouterGuard
+from .guard import RouterGuard
 from .kit import SessionKit
 from .mutation import clear_session, regenerate_session, set_session, update_session
 from .requirements import (
-    Access,
     Requirement,
     any_permission,
     custom,

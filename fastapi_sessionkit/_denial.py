@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from ._redirects import location, path_and_query, requested
+from ._redirects import location, path_and_query, path_of, requested
 from .errors import Forbidden, NotAuthenticated
 
 
@@ -70,5 +70,4 @@ def _is_same_page(target: str, wanted: str) -> bool:
 
 
 def _page(url: str) -> str:
-    path = url.partition("#")[0].partition("?")[0]
-    return unquote(path).rstrip("/") or "/"
+    return unquote(path_of(url)).rstrip("/") or "/"

@@ -69,6 +69,11 @@ def requested(scope: Scope) -> str:
     return quote(path, safe=_PATH) + (f"?{query}" if query else "")
 
 
+def path_of(target: str) -> str:
+    """The part of a target before its query and its fragment."""
+    return target.partition("#")[0].partition("?")[0]
+
+
 def path_and_query(url: str) -> str | None:
     """The part of an absolute URL behind its host; ``None`` when there is none or it can't be read."""
     if not url:

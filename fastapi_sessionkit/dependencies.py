@@ -13,7 +13,7 @@ from ._request.lookup import request_session_of
 from ._request.request_session import RequestSession
 from ._settings import Duration
 from .errors import ConfigurationError, Forbidden, NotAuthenticated
-from .requirements import Requirement, any_permission, fresh, permission, role
+from .requirements import Requirement, any_permission, fresh, permission, refusal_of, role
 from .session import SessionInfo
 
 M = TypeVar("M")
@@ -90,7 +90,8 @@ class Required(_Asks[M]):
 
     async def _judge(self, own: RequestSession[Any]) -> None:
         session, requirement = own.session, self.requirement
-        if requirement.is_met(session, own.services.access) or await requirement.refusal(own.subject()) is None:
+        subject = own.subject()
+        if requirement.refusal_now(subject) is None or await refusal_of(requirement, subject) is None:
             return
         if session is None:
             raise NotAuthenticated
@@ -105,8 +106,8 @@ class Asked(_Asks[bool]):
     async def __call__(self, connection: HTTPConnection) -> bool:
         """Whether it does; ``False`` when nobody is signed in."""
         own = request_session_of(connection.scope, self._name, self.kit)
-        session, access = await own.current(), own.services.access
-        return self.requirement.is_met(session, access) or await self.requirement.refusal(own.subject()) is None
+        await own.current()
+        return await refusal_of(self.requirement, own.subject()) is None
 
 
 def require(requirement: Requirement) -> Required[Any]:

@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -12,74 +11,38 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from ._denial import denial_error, is_navigation, redirect
-from ._patterns import UNREADABLE, Pattern, PatternIndex
+from ._frozen import Frozen
+from ._patterns import UNREADABLE, Pattern
 from ._preflight import answers_preflight, is_preflight, route_answers_preflight
-from ._redirects import checked_target
+from ._redirects import checked_target, path_of
 from ._request.lookup import request_session_of
 from ._request.request_session import RequestSession
 from ._settings import require_bool, require_list
+from .access import Access, Subject
+from .decisions import Choice, Decision, Decisions
 from .errors import ConfigurationError
-from .requirements import Access, Requirement, Subject, custom, name_of, signed_in
+from .requirements import Requirement, refusal_of, signed_in
 from .rules import Rule
+
+__all__ = ["Decision", "RouterGuard", "route_path"]
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-# How many answers are remembered, and how long a path and its method may be together: a client that makes up paths
+# How many choices are remembered, and how long a path and its method may be together: a client that makes up paths
 # can't fill the memory.
 _REMEMBERED, _REMEMBERED_LENGTH = 1_024, 256
 
 # What parts of the stack could read differently: refusing is safe, normalising is not.
 _UNCLEAR = re.compile(rf"{UNREADABLE.pattern}|//|/\.{{1,2}}(?:/|\Z)|\A(?!/)")
 
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What a guard says about one request.
-
-    Attributes:
-        allowed: whether the request may pass.
-        rule: the rule that decided; ``None`` when none matched.
-        reason: why, in words that hold no value of the session.
-        requirement: what was required; ``None`` where everybody may pass.
-        signed_in: whether somebody is signed in; ``None`` when that did not matter.
-    """
-
-    allowed: bool
-    rule: Rule | None
-    reason: str
-    requirement: Requirement | None = None
-    signed_in: bool | None = None
+_EVERYTHING = Pattern("/**")
+_AMBIGUOUS = Choice(_EVERYTHING, None, None, "ambiguous path")
+_OPEN = Choice(_EVERYTHING, None, None, "no rule matches")
+_PROTECTED = Choice(_EVERYTHING, None, signed_in, "global protection")
+_PREFLIGHT = Decision(allowed=True, rule=None, reason="a CORS preflight, which carries no session")
 
 
-class Selection:
-    """What a path and a method require, whoever asks: ``requirement`` is ``None`` where everybody may pass.
-
-    ``granted`` is what is decided about somebody who is signed in and fulfils it, or about everybody.
-    """
-
-    __slots__ = ("granted", "requirement", "rule")
-
-    def __init__(
-        self, rule: Rule | None, requirement: Requirement | None, reason: str = "", *, allowed: bool = True
-    ) -> None:
-        self.rule: Rule | None = rule
-        self.requirement: Requirement | None = requirement
-        reason = reason or f"fulfils {requirement}"
-        signed_in = None if requirement is None else True
-        self.granted: Decision = Decision(
-            allowed=allowed, rule=rule, reason=reason, requirement=requirement, signed_in=signed_in
-        )
-
-
-_AMBIGUOUS = Selection(None, None, "ambiguous path", allowed=False)
-_PREFLIGHT = Selection(None, None, "a CORS preflight, which carries no session")
-_NO_RULE = Selection(None, None, "no rule matches")
-_LOGIN_PAGE = Selection(None, None, "the login page")
-_EXCLUDED = Selection(None, None, "excluded from global protection")
-_PROTECTED = Selection(None, signed_in)
-
-
-class RouterGuard:
+class RouterGuard(Frozen):
     """Protects paths by rules, of which the first that matches path and method decides.
 
     Use it for the whole application, ``kit.install(app, guard=guard)``, or as a dependency of a router,
@@ -91,12 +54,25 @@ class RouterGuard:
         home_path: where a signed-in browser goes that asks for the login page under global protection, unless a rule
             or ``exclude`` names the login page.
         global_protect: what no rule is about needs somebody signed in; otherwise it is open.
-        exclude: patterns that stay open under global protection.
+        exclude: patterns that stay open under global protection; without it they say nothing.
         debug: log each decision at DEBUG with rule, reason and the session's shape, never its values.
 
     Raises:
         ConfigurationError: for anything that can't be enforced as written.
     """
+
+    __slots__ = (
+        "_decisions",
+        "_home",
+        "_login",
+        "_remembered",
+        "debug",
+        "exclude",
+        "global_protect",
+        "home_path",
+        "login_path",
+        "rules",
+    )
 
     def __init__(
         self,
@@ -108,6 +84,8 @@ class RouterGuard:
         exclude: Iterable[str] = (),
         debug: bool = False,
     ) -> None:
+        require_bool(global_protect, "RouterGuard(global_protect=...)")
+        require_bool(debug, "RouterGuard(debug=...)")
         self.rules: tuple[Rule, ...] = require_list(
             protect, "RouterGuard(protect=...)", '[Rule("/admin/**", role="admin")]'
         )
@@ -115,29 +93,43 @@ class RouterGuard:
             raise ConfigurationError(
                 f'RouterGuard(protect=...) takes Rules: protect=[Rule("/admin/**", role="admin")], not {protect!r}'
             )
-        patterns = require_list(exclude, "RouterGuard(exclude=...)", '["/public/**"]')
-        require_bool(global_protect, "RouterGuard(global_protect=...)")
-        require_bool(debug, "RouterGuard(debug=...)")
-        self.exclude: tuple[Pattern, ...] = tuple(map(Pattern, patterns))
-        if self.exclude and not global_protect:
-            raise ConfigurationError(
-                "RouterGuard(exclude=...) says what stays open under global protection: add global_protect=True"
-            )
+        excluded = require_list(exclude, "RouterGuard(exclude=...)", '["/public/**"]')
+        self.exclude: tuple[Pattern, ...] = tuple(map(Pattern, excluded))
         self.login_path: str | None = (
             None if login_path is None else checked_target(login_path, "RouterGuard(login_path=...)")
         )
         self.home_path: str = checked_target(home_path, "RouterGuard(home_path=...)")
         self.global_protect: bool = global_protect
         self.debug: bool = debug
-        self._login = None if login_path is None else _page(login_path, "login_path")
-        self._home = _page(_path_of(home_path), "home_path")
-        named = frozenset[str]().union(*(rule.methods or () for rule in self.rules))
-        self._indexes = {method: self._index(method) for method in named}
-        self._index_of_others = self._index("")
-        self._remembered = lru_cache(_REMEMBERED)(self._select)
-        login = [] if self._login is None else [(self._login, _LOGIN_PAGE)]
-        self.open: tuple[tuple[Pattern, Selection], ...] = (*((each, _EXCLUDED) for each in self.exclude), *login)
-        self._open = PatternIndex(self.open)
+        self._home = _page(path_of(home_path), "home_path")
+        self._login = (
+            None if login_path is None else Choice(_page(login_path, "login_path"), None, None, "the login page")
+        )
+        self._decisions = self._decisions_by_method()
+        self._remembered = lru_cache(_REMEMBERED)(self._find)
+
+    def _decisions_by_method(self) -> dict[str, Decisions]:
+        """The decisions for each method that a rule names; under ``""`` those for all others."""
+        rules = [
+            Choice(rule.path, rule, rule.requirement, "public" if rule.public else "a rule") for rule in self.rules
+        ]
+        after: list[Choice] = []
+        if self.global_protect:
+            after += (Choice(each, None, None, "excluded from global protection") for each in self.exclude)
+            after += [] if self._login is None else [self._login]
+        fallback = _PROTECTED if self.global_protect else _OPEN
+        made = {}
+        for method in {"", *(name for rule in self.rules for name in rule.methods or ())}:
+            own = [choice for choice in rules if choice.rule is not None and choice.rule.covers_method(method)]
+            made[method] = Decisions((*own, *after), fallback)
+        return made
+
+    def decisions(self, method: str) -> Decisions:
+        """What there is to choose from for a method, in order: the rules, what stays open, and the fallback.
+
+        Everything that decides, documents or reports reads this. A path that is refused as ambiguous never comes to it.
+        """
+        return self._decisions.get(method.upper()) or self._decisions[""]
 
     async def decide(
         self, method: str, path: str, session: Any, *, access: Access = Access(), age: float | None = None
@@ -151,38 +143,8 @@ class RouterGuard:
             access: how to read the session; a kit gives its own.
             age: seconds since the user signed in, for ``fresh``.
         """
-        return await self.judge(self.select(method, path), Subject(session, access, age))
-
-    def select(self, method: str, path: str) -> Selection:
-        """What a path and a method require, before anybody's session is looked at."""
-        short = len(path) + len(method) <= _REMEMBERED_LENGTH
-        return self._remembered(method, path) if short else self._select(method, path)
-
-    def _select(self, method: str, path: str) -> Selection:
-        if _UNCLEAR.search(path):
-            return _AMBIGUOUS
-        method = method.upper()
-        selection = self._indexes.get(method, self._index_of_others).find(path)
-        if selection is not None:
-            return selection
-        if not self.global_protect:
-            return _NO_RULE
-        return self._open.find(path) or _PROTECTED
-
-    def _index(self, method: str) -> PatternIndex[Selection]:
-        """The rules about a method; of one that no rule names, those about all methods."""
-        return PatternIndex((rule.path, _selection(rule)) for rule in self.rules if rule.covers_method(method))
-
-    async def judge(self, selection: Selection, subject: Subject) -> Decision:
-        """Hold somebody against what is required."""
-        rule, requirement = selection.rule, selection.requirement
-        if rule is not None:
-            requirement = enforced(rule, subject.access)
-        if requirement is None:
-            return selection.granted
-        reason = await requirement.refusal(subject)
-        somebody = subject.session is not None
-        return Decision(reason is None, rule, reason or f"fulfils {requirement}", requirement, somebody)
+        choice = self._choice(method, path)
+        return await _decision(choice, choice.required(access), Subject(session, access, age))
 
     async def enforce(self, handle: RequestSession[Any], scope: Scope, *, routed: bool = False) -> None:
         """Let the request pass, or raise what it is answered with. Loads the session only where it matters.
@@ -198,29 +160,26 @@ class RouterGuard:
             HTTPException: 302 or 303 for a browser that is sent elsewhere; 400 for an ambiguous path.
             StoreUnavailable: 503.
         """
-        root = scope.get("root_path")
-        path, method = route_path(scope) if root else scope["path"], scope.get("method", "GET")
-        short = len(path) + len(method) <= _REMEMBERED_LENGTH
-        selection = self._remembered(method, path) if short else self._select(method, path)
-        if root and _UNCLEAR.search(scope["path"]):
-            selection = _AMBIGUOUS
-        decision = selection.granted
-        if selection.requirement is not None:
-            session, access = await handle.load(), handle.services.access
-            if access.check is not None or not selection.requirement.is_met(session, access):
-                decision = await self.judge(selection, handle.subject())
-                if not decision.allowed and is_preflight(scope):
-                    passes = route_answers_preflight(scope) if routed else answers_preflight(scope["app"], scope)
-                    decision = _PREFLIGHT.granted if passes else decision
-            elif not self.debug:
+        path, method = route_path(scope), scope.get("method", "GET")
+        choice = self._choice(method, path)
+        if path != scope["path"] and _UNCLEAR.search(scope["path"]):
+            choice = _AMBIGUOUS
+        requirement = choice.required(handle.services.access)
+        if requirement is None:
+            subject = Subject(None)  # whoever it is
+        else:
+            await handle.load()
+            subject = handle.subject()
+            if not self.debug and requirement.refusal_now(subject) is None:
                 return
+        decision = await _decision(choice, requirement, subject)
+        if requirement is not None and not decision.allowed and _passes_as_preflight(scope, routed=routed):
+            decision = _PREFLIGHT
         if self.debug:
-            _log(decision, method, path, await handle.load() if decision.signed_in else None)
+            _log(decision, method, path, subject.session if decision.signed_in else None)
         if not decision.allowed:
-            raise (
-                HTTPException(400, "Ambiguous path") if selection is _AMBIGUOUS else self._error(decision, path, scope)
-            )
-        if selection is _LOGIN_PAGE and method == "GET" and is_navigation(scope):
+            raise self._error(choice, decision, path, scope)
+        if choice is self._login and method == "GET" and is_navigation(scope):
             await self._send_home(handle, scope, path)
 
     async def __call__(self, connection: HTTPConnection) -> None:
@@ -231,16 +190,25 @@ class RouterGuard:
         await self.enforce(handle, connection.scope, routed=True)
         handle.judgements = (*handle.judgements, partial(self.enforce, handle, connection.scope, routed=True))
 
+    def _choice(self, method: str, path: str) -> Choice:
+        """What is required, before anybody's session is looked at."""
+        short = len(path) + len(method) <= _REMEMBERED_LENGTH
+        return self._remembered(method, path) if short else self._find(method, path)
+
+    def _find(self, method: str, path: str) -> Choice:
+        return _AMBIGUOUS if _UNCLEAR.search(path) else self.decisions(method).find(path)
+
     async def _send_home(self, handle: RequestSession[Any], scope: Scope, path: str) -> None:
         if not self._home.matches(path) and await handle.load() is not None:
             if self.debug:
                 logger.debug("%r is for those who are not signed in: sent to %r", path, self.home_path)
             raise redirect(scope, self.home_path)
 
-    def _error(self, decision: Decision, path: str, scope: Scope) -> HTTPException:
+    def _error(self, choice: Choice, decision: Decision, path: str, scope: Scope) -> HTTPException:
+        if choice is _AMBIGUOUS:
+            return HTTPException(400, "Ambiguous path")
         target = None if decision.rule is None else decision.rule.redirect_to
-        page = _path_of(target or "")
-        if decision.signed_in and self._home.matches(path) and self.select("GET", page) is _LOGIN_PAGE:
+        if decision.signed_in and self._home.matches(path) and self._is_login_page(target):
             target = None  # the login page would send it straight back
         return denial_error(
             scope,
@@ -250,27 +218,29 @@ class RouterGuard:
             login_path=self.login_path,
         )
 
+    def _is_login_page(self, target: str | None) -> bool:
+        return target is not None and self._choice("GET", path_of(target)) is self._login
 
-def _selection(rule: Rule) -> Selection:
-    return Selection(rule, rule.requirement, "public" if rule.public else "")
+
+async def _decision(choice: Choice, requirement: Requirement | None, subject: Subject) -> Decision:
+    """Hold somebody against what is required."""
+    if requirement is None:
+        return Decision(choice is not _AMBIGUOUS, choice.rule, choice.reason)
+    reason = await refusal_of(requirement, subject)
+    allowed, somebody = reason is None, subject.session is not None
+    return Decision(allowed, choice.rule, f"fulfils {requirement}" if reason is None else reason, requirement, somebody)
 
 
-def _path_of(target: str) -> str:
-    return target.partition("#")[0].partition("?")[0]
+def _passes_as_preflight(scope: Scope, *, routed: bool) -> bool:
+    if not is_preflight(scope):
+        return False
+    return route_answers_preflight(scope) if routed else answers_preflight(scope["app"], scope)
 
 
 def _page(path: str, name: str) -> Pattern:
     if "*" in path:
         raise ConfigurationError(f"RouterGuard({name}=...) is one page, not a pattern: {path!r}")
     return Pattern(path)
-
-
-def enforced(rule: Rule, access: Access) -> Requirement | None:
-    """What is asked where a rule decides: its own conditions, or the kit's check instead of them."""
-    check = access.check
-    if check is None or rule.requirement is None:
-        return rule.requirement
-    return custom(partial(check, rule), name_of(check))
 
 
 def route_path(scope: Scope) -> str:

@@ -23,7 +23,8 @@ from ._application.kits import (
 )
 from ._application.lifecycle import Lifecycle
 from ._application.middleware import SessionMiddleware
-from ._application.routes import served
+from ._application.report import report
+from ._application.routes import served_routes
 from ._denial import Redirected, redirect_response
 from ._request.codec import SessionCodec
 from ._request.lifetimes import Lifetimes
@@ -33,6 +34,7 @@ from ._request.request_session import RequestSession
 from ._request.revalidation import Revalidation
 from ._request.services import Services
 from ._settings import Duration, in_seconds
+from .access import Access
 from .backends import BackendContext, CookieBackend, SessionBackend, StoreBackend
 from .backends.base import directory_of
 from .backends.keys import new_session_id
@@ -42,9 +44,8 @@ from .errors import ConfigurationError
 from .guard import RouterGuard
 from .manager import SessionManager
 from .mutation import one_update
-from .openapi import document, report
+from .openapi import document
 from .requirements import (
-    Access,
     Requirement,
     any_permission,
     check_readable,
@@ -121,6 +122,7 @@ class SessionKit(Generic[M]):
         self.name: str = _checked_name(name)
         transport = SessionCookie(_checked(cookie, CookieSettings, "cookie"))
         self.cookie_name: str = transport.name
+        self.scheme_name: str = transport.scheme_name
         self.backend: SessionBackend = _backend(backend)
         self.backend.bind(
             BackendContext(
@@ -183,12 +185,12 @@ class SessionKit(Generic[M]):
         check_mounted(app, self.services.transport)
         check_called(app)
         check_unambiguous(app)
-        for call in {call for route in served(app) for call in route.dependencies}:
+        for call in {call for route in served_routes(app) for call in route.dependencies}:
             if isinstance(call, RouterGuard):
                 self._check_rules(call)
             elif isinstance(call, Required | Asked) and call.kit is None:
                 self._readable(call.requirement)
-        report(app, self, guard)
+        report(app, self.services.access, guard)
 
     def _check_rules(self, guard: RouterGuard | None) -> None:
         for rule in guard.rules if guard is not None else ():

@@ -1,29 +1,27 @@
-"""OpenAPI from the same rules and dependencies that are enforced, and what a guard's rules can't reach."""
+"""OpenAPI from the same decisions and dependencies that are enforced."""
 
 import copy
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Any, Protocol
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
 
-from ._application.routes import Served, served
-from ._coverage import Coverage, coverage, covers
-from ._patterns import Pattern
+from ._application.routes import ServedRoute, served_routes
+from ._coverage import Coverage, coverage
 from ._request.services import Services
 from .dependencies import Required, require_session
-from .guard import RouterGuard, enforced
-from .requirements import Access, Requirement, all_of, signed_in
-from .rules import Rule
-
-logger: logging.Logger = logging.getLogger(__name__)
+from .guard import RouterGuard
+from .requirements import MOST_ALTERNATIVES, Access, Alternatives, Requirement, all_of, any_of, signed_in
 
 Schema = dict[str, Any]
 Security = list[dict[str, list[str]]]
 
+_MOST_CASES = 1_024
+"""Combinations of what several guards require on several paths, that are told apart."""
 _DETAIL = {"application/json": {"schema": {"type": "object", "properties": {"detail": {"type": "string"}}}}}
 
 
@@ -75,46 +73,20 @@ def document(app: Starlette, kit: Kit, guard: RouterGuard | None, at: str = "") 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def report(app: Starlette, kit: Kit, guard: RouterGuard | None) -> None:
-    """Log, once each, the rules that no route can reach, those that an earlier rule hides, and a login page that is shut."""
-    routes = list(served(app))
-    guards = {call for route in routes for call in route.dependencies if isinstance(call, RouterGuard)}
-    for each in guards | ({guard} if guard is not None else set()):
-        guarded = routes if each is guard else [route for route in routes if each in route.dependencies]
-        for problem in (*_problems(each.rules, guarded), *_closed_login(each, kit.services.access)):
-            logger.warning(problem)
-
-
 def cases(guard: RouterGuard, method: str, template: str, access: Access) -> Iterator[Case]:
     """What a guard requires on a template's paths: certain for all of them last, what is only possible before."""
+    decisions = guard.decisions(method)
     if "{" not in template:
-        selection = guard.select(method, template)
-        yield Case(None, selection.requirement if selection.rule is None else enforced(selection.rule, access))
+        yield Case(None, decisions.find(template).required(access))
         return
-    passed: list[Pattern] = []
-    for where, pattern, requirement in _in_order(guard, method, access):
-        if any(covers(earlier, pattern) for earlier in passed):
-            continue  # it never decides
-        passed.append(pattern)
-        match coverage(pattern, template):
-            case Coverage.CERTAIN:
-                yield Case(None, requirement)
-                return
-            case Coverage.POSSIBLE:
-                yield Case(where, requirement)
-            case Coverage.NEVER:
-                pass
-    yield Case(None, signed_in if guard.global_protect else None)
-
-
-def _in_order(guard: RouterGuard, method: str, access: Access) -> Iterator[tuple[str, Pattern, Requirement | None]]:
-    """What decides, in the order in which ``RouterGuard.select`` asks it."""
-    for rule in guard.rules:
-        if rule.covers_method(method):
-            yield rule.pattern, rule.path, enforced(rule, access)
-    if guard.global_protect:
-        for pattern, _ in guard.open:
-            yield pattern.text, pattern, None
+    for choice in decisions.choices:
+        how_much = Coverage.NEVER if choice in decisions.hidden else coverage(choice.pattern, template)
+        if how_much is Coverage.CERTAIN:
+            yield Case(None, choice.required(access))
+            return
+        if how_much is Coverage.POSSIBLE:
+            yield Case(choice.pattern.text, choice.required(access))
+    yield Case(None, decisions.fallback.required(access))
 
 
 def _documented(schema: Schema, operations: dict[tuple[str, str], list[Case]], kit: Kit) -> Schema:
@@ -132,7 +104,7 @@ def _documented(schema: Schema, operations: dict[tuple[str, str], list[Case]], k
 def _operations(app: FastAPI, kit: Kit, guard: RouterGuard | None, at: str) -> dict[tuple[str, str], list[Case]]:
     """The cases of each operation, by its path and method: those of all its routes, for ``{x:int}`` and ``{x}`` are one."""
     found: dict[tuple[str, str], dict[str, list[Case]]] = {}
-    for route in served(app):
+    for route in served_routes(app):
         if route.operation is None:
             continue
         for method in route.methods or ():
@@ -153,17 +125,27 @@ def _of_all(templates: dict[str, list[Case]]) -> list[Case]:
     ]
 
 
-def _combined(route: Served, method: str, kit: Kit, guard: RouterGuard | None, at: str) -> Iterator[Case]:
+def _combined(route: ServedRoute, method: str, kit: Kit, guard: RouterGuard | None, at: str) -> Iterator[Case]:
     """The cases of every guard on the way, each together with what the dependencies require."""
     required = list(_required(route.dependencies, kit))
     # What is a dependency sees the path below the mount.
     guards = dict.fromkeys([(guard, at), *((call, "") for call in route.dependencies)])
     access = kit.services.access
-    asked = [cases(each, method, to + route.template, access) for each, to in guards if isinstance(each, RouterGuard)]
+    asked = [
+        list(cases(each, method, to + route.template, access)) for each, to in guards if isinstance(each, RouterGuard)
+    ]
+    if prod(map(len, asked)) > _MOST_CASES:
+        asked = [[_summary(each)] for each in asked]
     for combination in product(*asked):
         where = " and ".join(case.where for case in combination if case.where is not None)
         parts = [case.requirement for case in combination if case.requirement is not None] + required
         yield Case(where or None, all_of(*parts) if parts else None)
+
+
+def _summary(found: list[Case]) -> Case:
+    """One case that asks for what some path asks for, where there are too many paths to tell apart."""
+    needed = [case.requirement for case in found if case.requirement is not None]
+    return Case(None, any_of(*needed) if len(needed) == len(found) else None)
 
 
 def _required(dependencies: Iterable[Any], kit: Kit) -> Iterator[Requirement]:
@@ -175,22 +157,25 @@ def _required(dependencies: Iterable[Any], kit: Kit) -> Iterator[Requirement]:
 
 
 def _describe(operation: Schema, found: list[Case], scheme: str, of_all: Security, *, named: bool) -> None:
-    if all(case.requirement is None for case in found):
+    needed = list(dict.fromkeys(str(case.requirement) for case in found if case.requirement is not None))
+    if not needed:
         return
-    security: Security = []
-    for case in found:
-        for item in _security(case.requirement, scheme, named=named):
-            if item not in security:
-                security.append(item)
-    operation["security"] = _merged(_others(operation.get("security", of_all), scheme), security)
-    needed = " or ".join(dict.fromkeys(str(case.requirement) for case in found if case.requirement is not None))
-    for status, description in (("401", "Not authenticated"), ("403", f"Forbidden: requires {needed}")):
-        operation.setdefault("responses", {}).setdefault(status, {"description": description, "content": _DETAIL})
+    security = _security(found, scheme, named=named)
     if any(case.where is not None for case in found):
-        text = "\n".join(["Access depends on the path:", "", *map(_line, found)])
-        before = operation.get("description", "")
-        if text not in before:
-            operation["description"] = f"{before.rstrip()}\n\n{text}".lstrip()
+        _add_text(operation, "\n".join(["Access depends on the path:", "", *map(_line, found)]))
+    elif security is None:
+        _add_text(operation, f"Requires {' or '.join(needed)}")
+    if security is None:
+        security = [{scheme: []}, *([{}] if any(case.requirement is None for case in found) else [])]
+    operation["security"] = _merged(_others(operation.get("security", of_all), scheme), security)
+    for status, text in (("401", "Not authenticated"), ("403", f"Forbidden: requires {' or '.join(needed)}")):
+        operation.setdefault("responses", {}).setdefault(status, {"description": text, "content": _DETAIL})
+
+
+def _add_text(operation: Schema, text: str) -> None:
+    before = operation.get("description", "")
+    if text not in before:
+        operation["description"] = f"{before.rstrip()}\n\n{text}".lstrip()
 
 
 def _line(case: Case) -> str:
@@ -198,18 +183,32 @@ def _line(case: Case) -> str:
     return f"- {where}: {'open' if case.requirement is None else case.requirement}"
 
 
-def _security(requirement: Requirement | None, scheme: str, *, named: bool) -> Security:
-    if requirement is None:
-        return [{}]
-    choices = [_with_signed_in(parts) for parts in requirement.alternatives()]
-    # What needs more than another choice does is no choice.
-    least = [choice for choice in choices if not any(other.keys() < choice.keys() for other in choices)]
-    names = [dict.fromkeys(part.name for part in choice if part != signed_in) for choice in least]
-    return [{scheme: list(each) if named else []} for each in names]
+def _security(found: list[Case], scheme: str, *, named: bool) -> Security | None:
+    """What fulfils one of the cases; ``None`` where that would be too many alternatives to be read or compared."""
+    entries: dict[tuple[str, ...] | None, None] = {}
+    for case in found:
+        if case.requirement is None:
+            entries[None] = None
+            continue
+        alternatives = case.requirement.alternatives()
+        if alternatives is None or len(entries) + len(alternatives) > 2 * MOST_ALTERNATIVES:
+            return None
+        entries.update(dict.fromkeys(_least_names(alternatives, named=named)))
+    if len(entries) > MOST_ALTERNATIVES:
+        return None
+    return [{} if names is None else {scheme: list(names)} for names in entries]
+
+
+def _least_names(alternatives: Alternatives, *, named: bool) -> Iterator[tuple[str, ...]]:
+    """The names in each alternative, without the alternatives that ask for all that another does, and more."""
+    choices = [_with_signed_in(parts) for parts in alternatives]
+    for choice in choices:
+        if not any(other.keys() < choice.keys() for other in choices):
+            yield tuple(dict.fromkeys(part.name for part in choice if named and part != signed_in))
 
 
 def _with_signed_in(parts: tuple[Requirement, ...]) -> dict[Requirement, None]:
-    """What has a role or a permission is signed in; what a check lets in need not be."""
+    """Whoever has a role or a permission is signed in; whoever a check lets in need not be."""
     return dict.fromkeys((*parts, signed_in) if any(part.reads for part in parts) else parts)
 
 
@@ -226,34 +225,3 @@ def _others(security: Iterable[Mapping[str, list[str]]], scheme: str) -> Securit
 def _merged(left: Security, right: Security) -> Security:
     """Both must hold: each choice of one with each of the other."""
     return [{**first, **second} for first, second in product(left, right)]
-
-
-def _problems(rules: tuple[Rule, ...], routes: list[Served]) -> Iterator[str]:
-    for number, rule in enumerate(rules):
-        hiding = next((earlier for earlier in rules[:number] if _hides(earlier, rule)), None)
-        if hiding is not None:
-            yield f"Rule {rule} never decides: rule {hiding} comes before it and matches everything that it does"
-        elif not any(_reaches(rule, route) for route in routes):
-            yield f"Rule {rule} never decides: no route of the application has such a path and method"
-
-
-def _closed_login(guard: RouterGuard, access: Access) -> Iterator[str]:
-    if guard.login_path is None or access.check is not None:
-        return  # whom a check lets in it knows alone
-    selection = guard.select("GET", guard.login_path)
-    if selection.requirement is not None:
-        yield (
-            f"Nobody can sign in at {guard.login_path}: rule {selection.rule} asks for {selection.requirement} there. "
-            f"Put Rule({guard.login_path!r}, public=True) before it"
-        )
-
-
-def _hides(earlier: Rule, later: Rule) -> bool:
-    methods = earlier.methods is None or (later.methods is not None and later.methods <= earlier.methods)
-    return methods and covers(earlier.path, later.path)
-
-
-def _reaches(rule: Rule, route: Served) -> bool:
-    if rule.methods is not None and route.methods is not None and rule.methods.isdisjoint(route.methods):
-        return False
-    return coverage(rule.path, route.template) is not Coverage.NEVER

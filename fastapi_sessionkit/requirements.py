@@ -1,91 +1,55 @@
 """Requirements: what a session must be or have, as small named values that combine with ``&`` and ``|``."""
 
 import logging
-import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from inspect import isawaitable
-from pathlib import PurePath
-from typing import Any, ClassVar
+from functools import partial
+from types import CoroutineType
+from typing import Any, ClassVar, TypeAlias
 
 from ._settings import Duration, in_seconds, require_text
+from .access import Access, Pending, Subject, origin_of
 from .errors import ConfigurationError
+
+__all__ = [
+    "MOST_ALTERNATIVES",
+    "Access",
+    "Alternatives",
+    "Requirement",
+    "Subject",
+    "all_of",
+    "any_of",
+    "any_permission",
+    "check_readable",
+    "custom",
+    "fresh",
+    "name_of",
+    "permission",
+    "refusal_of",
+    "role",
+    "signed_in",
+]
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 NOBODY = "nobody is signed in"
+CLOCK_SKEW = 10.0
+"""Seconds that the clock of the server that signed somebody in may be ahead of this one's."""
+MOST_ALTERNATIVES = 32
+"""Conjunctions that one requirement may be spelled out as."""
 
-Names = Collection[str]
 Check = Callable[[Any], bool | Awaitable[bool]]
 """A function of the session, or of ``None`` when nobody is signed in."""
+Alternatives: TypeAlias = tuple[tuple["Requirement", ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How requirements read a session that is not a ``Session``, or that keeps its roles elsewhere.
-
-    Every hook may be sync or async and must not block. A hook that raises denies, and is logged.
-
-    Attributes:
-        get_roles: gives the roles of a session; by default ``session.all_roles``.
-        get_permissions: gives its permissions; by default ``session.permissions``.
-        check: ``check(rule, session)`` decides a guard's rule instead of every built-in condition; ``session`` is
-            ``None`` when nobody is signed in. Not asked for ``public=True``.
-    """
-
-    get_roles: Callable[[Any], Names | Awaitable[Names]] | None = None
-    get_permissions: Callable[[Any], Names | Awaitable[Names]] | None = None
-    check: Callable[[Any, Any], bool | Awaitable[bool]] | None = None
-
-    def __post_init__(self) -> None:
-        for name, given in (("get_roles", "session"), ("get_permissions", "session"), ("check", "rule, session")):
-            hook = getattr(self, name)
-            if hook is not None and not callable(hook):
-                raise ConfigurationError(
-                    f"Access({name}=...) takes a function, {name}=lambda {given}: ..., not {hook!r}"
-                )
-
-
-@dataclass(slots=True)
-class Subject:
-    """Whom a requirement is asked of: the session, how to read it, and how long ago its user signed in (seconds)."""
-
-    session: Any
-    access: Access = Access()
-    age: float | None = None
-
-
-def origin_of(error: Exception) -> str:
-    """What was raised and where. Not its text: that of a ``KeyError`` is a value of the session."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {frame.name}, {PurePath(frame.filename).name}:{frame.lineno}"
-
-
-async def _ask(hook: Callable[[Any], Names | Awaitable[Names]] | None, session: Any, attribute: str) -> Names:
-    if session is None:
-        return ()
-    try:
-        names: Any = getattr(session, attribute, ()) if hook is None else hook(session)
-        if hook is not None and isawaitable(names):
-            names = await names
-        return names if isinstance(names, (frozenset, tuple)) else _collection(names)
-    except Exception as error:  # noqa: BLE001 - it denies
-        what = "The session" if hook is None else "The Access hook"
-        logger.error("%s could not give %s, so it counts as none: %s", what, attribute, origin_of(error))  # noqa: TRY400
-        return ()
-
-
-def _collection(names: Any) -> frozenset[str]:
-    if isinstance(names, str | bytes):  # "admin" in "administrator" is true
-        raise TypeError(f"a collection of names is needed, not one {type(names).__name__}: return [name]")
-    return frozenset(names)
-
-
-class Requirement:
+class Requirement(ABC):
     """Something a session must fulfil. Immutable, hashable, and named: the name is what logs and OpenAPI show.
 
-    ``a & b`` needs both, ``a | b`` one of them. A subclass gives ``name`` and ``refusal``.
+    ``a & b`` needs both, ``a | b`` one of them. A subclass gives ``name`` and ``refusal``, and a class without one of
+    them can't be made.
     """
 
     __slots__ = ()
@@ -96,27 +60,42 @@ class Requirement:
     """The ``Access`` hook that is asked instead, where the kit has one."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """For example ``role:admin | permission:reports:write``."""
-        raise NotImplementedError
 
-    def is_met(self, session: Any, access: Access) -> bool:  # noqa: ARG002
-        """Whether the session plainly fulfils this, never ``None``: the quick way, for what needs no waiting.
-
-        When it does not, ``refusal`` has the last word.
-        """
-        return False
-
+    @abstractmethod
     async def refusal(self, subject: Subject) -> str | None:
-        """``None`` when the subject fulfils this, otherwise the reason why not, without any value of the session."""
+        """``None`` when the subject fulfils this, otherwise the reason why not, without any value of the session.
+
+        What a guard or a dependency asks denies when this raises or gives anything else, and logs it.
+        """
         raise NotImplementedError
+
+    def refusal_now(self, subject: Subject) -> str | Pending | None:
+        """The same as far as it can be told at once; otherwise what to wait for before asking again.
+
+        This is for speed, and the library's own requirements: for others it asks ``refusal``.
+        """
+        answer: str | Pending | None = subject.once(
+            id(self), partial(self.refusal, subject), self._reason, partial(_raised, self.name)
+        )
+        return answer
+
+    def _reason(self, given: object) -> str | None:
+        if given is None or isinstance(given, str):
+            return given
+        return _no_answer(self.name, given, "neither a reason nor None")
 
     def leaves(self) -> Iterator["Requirement"]:
         """The requirements that this is made of."""
         yield self
 
-    def alternatives(self) -> tuple[tuple["Requirement", ...], ...]:
-        """The same as a choice of conjunctions: one of the outer tuples must hold in all its parts."""
+    def alternatives(self) -> Alternatives | None:
+        """The same as a choice of conjunctions: one of the outer tuples must hold in all its parts.
+
+        ``None`` where there would be more than 32: requirements multiply out.
+        """
         return ((self,),)
 
     def __and__(self, other: "Requirement") -> "Requirement":
@@ -135,21 +114,40 @@ class Requirement:
         return self.name
 
 
+async def refusal_of(requirement: Requirement, subject: Subject) -> str | None:
+    """Why the subject does not fulfil the requirement; ``None`` when it does. Waits where that takes waiting."""
+    while True:
+        answer = requirement.refusal_now(subject)
+        if answer is None or isinstance(answer, str):
+            return answer
+        await answer
+
+
+class _BuiltIn(Requirement):
+    """A requirement with one predicate, ``refusal_now``, whoever asks."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def refusal_now(self, subject: Subject) -> str | Pending | None:
+        raise NotImplementedError
+
+    async def refusal(self, subject: Subject) -> str | None:
+        return await refusal_of(self, subject)
+
+
 @dataclass(frozen=True, slots=True)
-class _SignedIn(Requirement):
+class _SignedIn(_BuiltIn):
     @property
     def name(self) -> str:
         return "signed_in"
 
-    def is_met(self, session: Any, access: Access) -> bool:  # noqa: ARG002
-        return session is not None
-
-    async def refusal(self, subject: Subject) -> str | None:
+    def refusal_now(self, subject: Subject) -> str | None:
         return NOBODY if subject.session is None else None
 
 
 @dataclass(frozen=True, slots=True)
-class _Has(Requirement):
+class _Has(_BuiltIn):
     """A name is among those that an attribute of the session gives, or the ``Access`` hook instead of it."""
 
     kind: ClassVar[str]
@@ -159,19 +157,12 @@ class _Has(Requirement):
     def name(self) -> str:
         return f"{self.kind}:{self.wanted}"
 
-    def is_met(self, session: Any, access: Access) -> bool:
-        if getattr(access, self.hook) is not None:
-            return False
-        try:
-            names = getattr(session, self.reads, ())
-        except Exception:  # noqa: BLE001 - refusal() asks again, and logs
-            return False
-        return isinstance(names, (frozenset, tuple)) and self.wanted in names
-
-    async def refusal(self, subject: Subject) -> str | None:
+    def refusal_now(self, subject: Subject) -> str | Pending | None:
         if subject.session is None:
             return NOBODY
-        names = await _ask(getattr(subject.access, self.hook), subject.session, self.reads)
+        names = subject.names(self.reads, self.hook)
+        if not isinstance(names, (frozenset, tuple)):
+            return names
         return None if self.wanted in names else f"{self.name} is missing"
 
 
@@ -186,23 +177,25 @@ class _Permission(_Has):
 
 
 @dataclass(frozen=True, slots=True)
-class _Fresh(Requirement):
+class _Fresh(_BuiltIn):
     max_age: float
 
     @property
     def name(self) -> str:
         return f"fresh:{self.max_age:g}s"
 
-    async def refusal(self, subject: Subject) -> str | None:
+    def refusal_now(self, subject: Subject) -> str | None:
         if subject.session is None:
             return NOBODY
-        if subject.age is not None and subject.age <= self.max_age:
-            return None
-        return f"signed in more than {self.max_age:g} seconds ago"
+        if subject.age is None:
+            return "nobody can say when the user signed in"
+        if subject.age < -CLOCK_SKEW:
+            return "signed in at a time that is still to come"
+        return None if subject.age <= self.max_age else f"signed in more than {self.max_age:g} seconds ago"
 
 
 @dataclass(frozen=True, slots=True)
-class _Custom(Requirement):
+class _Custom(_BuiltIn):
     check: Check
     label: str
 
@@ -213,18 +206,34 @@ class _Custom(Requirement):
     def __hash__(self) -> int:
         return hash(self.label)  # the check may be unhashable, such as an instance of a dataclass with __call__
 
-    async def refusal(self, subject: Subject) -> str | None:
-        try:
-            answer = self.check(subject.session)
-            allowed = await answer if isawaitable(answer) else answer
-        except Exception as error:  # noqa: BLE001 - it denies
-            logger.error("%s raised, so it denies: %s", self.name, origin_of(error))  # noqa: TRY400
-            return f"{self.name} raised"
-        return None if allowed else f"{self.name} said no"
+    def refusal_now(self, subject: Subject) -> str | Pending | None:
+        answer: str | Pending | None = subject.once(
+            id(self), partial(self.check, subject.session), self._verdict, partial(_raised, self.name)
+        )
+        return answer
+
+    def _verdict(self, answer: object) -> str | None:
+        if answer is True:
+            return None
+        if answer is None or (isinstance(answer, int | float | Collection) and not answer):
+            return f"{self.name} said no"
+        return _no_answer(self.name, answer, "neither True nor plainly false")
+
+
+def _raised(name: str, error: Exception) -> str:
+    logger.error("%s raised, so it denies: %s", name, origin_of(error))
+    return f"{name} raised"
+
+
+def _no_answer(name: str, answer: object, what: str) -> str:
+    logger.error("%s gave a %s, which is %s, so it denies", name, type(answer).__name__, what)
+    if isinstance(answer, CoroutineType):
+        answer.close()  # it is refused, not forgotten
+    return f"{name} gave no answer"
 
 
 @dataclass(frozen=True, slots=True)
-class _Combined(Requirement):
+class _Combined(_BuiltIn):
     parts: tuple[Requirement, ...]
 
     def leaves(self) -> Iterator[Requirement]:
@@ -238,20 +247,20 @@ class _AllOf(_Combined):
     def name(self) -> str:
         return " & ".join(f"({part})" if isinstance(part, _AnyOf) else part.name for part in self.parts)
 
-    def is_met(self, session: Any, access: Access) -> bool:
-        return all(part.is_met(session, access) for part in self.parts)
-
-    async def refusal(self, subject: Subject) -> str | None:
+    def refusal_now(self, subject: Subject) -> str | Pending | None:
         for part in self.parts:
-            reason = await part.refusal(subject)
-            if reason is not None:
-                return reason
+            answer = part.refusal_now(subject)
+            if answer is not None:
+                return answer
         return None
 
-    def alternatives(self) -> tuple[tuple[Requirement, ...], ...]:
-        combined: tuple[tuple[Requirement, ...], ...] = ((),)
+    def alternatives(self) -> Alternatives | None:
+        combined: Alternatives = ((),)
         for part in self.parts:
-            combined = tuple((*left, *right) for left in combined for right in part.alternatives())
+            choices = part.alternatives()
+            if choices is None or len(combined) * len(choices) > MOST_ALTERNATIVES:
+                return None
+            combined = tuple((*left, *right) for left in combined for right in choices)
         return combined
 
 
@@ -261,20 +270,23 @@ class _AnyOf(_Combined):
     def name(self) -> str:
         return " | ".join(part.name for part in self.parts)
 
-    def is_met(self, session: Any, access: Access) -> bool:
-        return any(part.is_met(session, access) for part in self.parts)
-
-    async def refusal(self, subject: Subject) -> str | None:
-        reasons = []
+    def refusal_now(self, subject: Subject) -> str | Pending | None:
+        reasons: dict[str, None] = {}
         for part in self.parts:
-            reason = await part.refusal(subject)
-            if reason is None:
-                return None
-            reasons.append(reason)
-        return " and ".join(dict.fromkeys(reasons))
+            answer = part.refusal_now(subject)
+            if not isinstance(answer, str):
+                return answer
+            reasons[answer] = None
+        return " and ".join(reasons)
 
-    def alternatives(self) -> tuple[tuple[Requirement, ...], ...]:
-        return tuple(choice for part in self.parts for choice in part.alternatives())
+    def alternatives(self) -> Alternatives | None:
+        combined: Alternatives = ()
+        for part in self.parts:
+            choices = part.alternatives()
+            if choices is None or len(combined) + len(choices) > MOST_ALTERNATIVES:
+                return None
+            combined += choices
+        return combined
 
 
 def all_of(*parts: Requirement) -> Requirement:

@@ -21,7 +21,7 @@ from ..dependencies import (
 from ..errors import ConfigurationError
 from ..guard import RouterGuard
 from ..transport import Transport
-from .routes import in_place, served
+from .routes import in_place, served_routes
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ def _dependencies(app: Starlette) -> Iterator[tuple[str, Any]]:
 
 def _dependencies_at(place: Place) -> Iterator[tuple[str, Any]]:
     """What the routes of one application depend on, and the full path of each; not what is overridden."""
-    for route in served(place.app, without=getattr(place.app, "dependency_overrides", ())):
+    for route in served_routes(place.app, without=getattr(place.app, "dependency_overrides", ())):
         for call in route.dependencies:
             yield place.at + route.template, call
 

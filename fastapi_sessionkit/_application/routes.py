@@ -12,7 +12,7 @@ ANYTHING = "/{path:path}"
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedRoute:
     """One route.
 
     Attributes:
@@ -28,7 +28,7 @@ class Served:
     operation: str | None = None
 
 
-def served(app: Starlette, without: Container[Any] = ()) -> Iterator[Served]:
+def served_routes(app: Starlette, without: Container[Any] = ()) -> Iterator[ServedRoute]:
     """Every route, those of included routers too; as they are now, for routes may be added later.
 
     Args:
@@ -36,21 +36,21 @@ def served(app: Starlette, without: Container[Any] = ()) -> Iterator[Served]:
         without: dependencies that don't count, with all that they depend on: those that are overridden.
     """
     for context in iter_route_contexts(app.routes):
-        yield _served(context, without)
+        yield _served_route(context, without)
     yield from _frontends(app, without)
 
 
-def _served(context: RouteContext, without: Container[Any]) -> Served:
+def _served_route(context: RouteContext, without: Container[Any]) -> ServedRoute:
     route = in_place(context)
     path, methods = getattr(route, "path", None), getattr(route, "methods", None)
     if path is None:
-        return Served(ANYTHING, None)  # a Host, or a kind of route that says nothing about itself
+        return ServedRoute(ANYTHING, None)  # a Host, or a kind of route that says nothing about itself
     if isinstance(context.original_route, Mount):
-        return Served(path + ANYTHING, None)
+        return ServedRoute(path + ANYTHING, None)
     upper = None if methods is None else frozenset(methods)
     documented = isinstance(context.original_route, APIRoute) and route.include_in_schema
     operation = context.path_format if documented else None
-    return Served(path, upper, _dependencies(route, without), operation)
+    return ServedRoute(path, upper, _dependencies(route, without), operation)
 
 
 def in_place(context: RouteContext) -> Any:
@@ -61,7 +61,7 @@ def in_place(context: RouteContext) -> Any:
     return getattr(context, "starlette_route", None) or context
 
 
-def _frontends(app: Starlette, without: Container[Any]) -> Iterator[Served]:
+def _frontends(app: Starlette, without: Container[Any]) -> Iterator[ServedRoute]:
     """What ``frontend()`` of the application and of included routers serves, which FastAPI keeps apart from its routes.
 
     Any path below its own: which files are there may change, and with a fallback each path has an answer. FastAPI has
@@ -72,7 +72,7 @@ def _frontends(app: Starlette, without: Container[Any]) -> Iterator[Served]:
         prefix = getattr(found, "frontend_prefix", "")
         paths = [route.path for route in group.routes] if hasattr(group, "routes") else [""]
         for path in paths:
-            yield Served(
+            yield ServedRoute(
                 (prefix + path).rstrip("/") + ANYTHING, frozenset({"GET", "HEAD"}), _dependencies(found, without)
             )
 

@@ -11,9 +11,9 @@ from typing import Any, Generic
 import anyio
 from starlette.types import Scope
 
+from ..access import Subject
 from ..backends.base import Loaded
 from ..errors import Forbidden, NotAuthenticated, SessionKitError
-from ..requirements import Subject
 from ..session import SessionInfo
 from ..transport import Headers
 from .changes import Action, Changes

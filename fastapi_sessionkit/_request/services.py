@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Generic
 
+from ..access import Access
 from ..backends.base import SessionBackend
-from ..requirements import Access
 from ..transport import Transport
 from .codec import M, SessionCodec
 from .lifetimes import Lifetimes

@@ -1,0 +1,126 @@
+"""What only a complete application shows about its guards, said once at startup.
+
+Rules that decide nothing, targets of redirects that nothing serves, and a login page that is shut.
+"""
+
+import logging
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+from starlette.applications import Starlette
+
+from .._coverage import Coverage, coverage
+from .._patterns import Pattern
+from .._redirects import path_of
+from ..access import Access
+from ..decisions import Choice
+from ..errors import ConfigurationError
+from ..guard import RouterGuard
+from ..rules import Rule
+from .routes import ServedRoute, served_routes
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+_NAMED = 5
+"""How many of one kind are named; the rest are counted."""
+_NO_RULE_NAMES_IT = "*"
+"""Stands for the methods that no rule names."""
+
+
+def report(app: Starlette, access: Access, guard: RouterGuard | None) -> None:
+    """Log what is wrong with the application's guard and with those of its routers, in a few lines each."""
+    routes = list(served_routes(app))
+    guards = dict.fromkeys(call for route in routes for call in route.dependencies if isinstance(call, RouterGuard))
+    for each in guards if guard is None else {guard: None, **guards}:
+        guarded = routes if each is guard else [route for route in routes if each in route.dependencies]
+        for problem in _problems(each, guarded, routes, access):
+            logger.warning("%s", problem)
+
+
+def _problems(
+    guard: RouterGuard, guarded: list[ServedRoute], routes: list[ServedRoute], access: Access
+) -> Iterator[str]:
+    hiders = _hiders(guard)
+    hidden = {choice: by for choice, by in hiders.items() if None not in by}
+    yield from _hidden_rules(hidden)
+    yield from _unreached_rules([choice for choice in hiders if choice not in hidden], guarded)
+    yield from _pages_not_served(guard, routes)
+    yield from _shut_login_page(guard, access)
+
+
+def _hiders(guard: RouterGuard) -> dict[Choice, dict[Choice | None, None]]:
+    """For each rule the earlier ones that hide it, method by method; ``None`` among them where it decides."""
+    found: dict[Choice, dict[Choice | None, None]] = {}
+    named = (name for rule in guard.rules for name in sorted(rule.methods or ()))
+    for method in dict.fromkeys((*named, _NO_RULE_NAMES_IT)):
+        decisions = guard.decisions(method)
+        for choice in decisions.choices:
+            if choice.rule is not None:
+                found.setdefault(choice, {})[decisions.hidden.get(choice)] = None
+    return found
+
+
+def _hidden_rules(hidden: dict[Choice, dict[Choice | None, None]]) -> Iterator[str]:
+    for choice, by in list(hidden.items())[:_NAMED]:
+        rules = [str(each.rule) for each in by if each is not None]
+        before = f"rule {rules[0]} comes" if len(rules) == 1 else f"rules {_listing(rules)} come"
+        yield f"Rule {choice.rule} never decides: {before} before it and matches everything that it does"
+    if len(hidden) > _NAMED:
+        yield f"{len(hidden) - _NAMED:,} more rules never decide, because earlier ones hide them"
+
+
+def _unreached_rules(choices: list[Choice], routes: list[ServedRoute]) -> Iterator[str]:
+    rules = [choice.rule for choice in choices if choice.rule is not None]
+    unreached = [str(rule) for rule in rules if not any(_reaches(rule, route) for route in routes)]
+    if len(unreached) == 1:
+        yield f"Rule {unreached[0]} never decides: no route of the application has such a path and method"
+    elif unreached:
+        yield f"Rules {_listing(unreached)} never decide: no route of the application has such a path and method"
+
+
+def _reaches(rule: Rule, route: ServedRoute) -> bool:
+    if rule.methods is not None and route.methods is not None and rule.methods.isdisjoint(route.methods):
+        return False
+    return coverage(rule.path, route.template) is not Coverage.NEVER
+
+
+def _pages_not_served(guard: RouterGuard, routes: list[ServedRoute]) -> Iterator[str]:
+    named = {rule.redirect_to: "Rule(redirect_to=...)" for rule in guard.rules if rule.redirect_to is not None}
+    if guard.login_path is not None:
+        named[guard.login_path] = "RouterGuard(login_path=...)"
+        if guard.global_protect:
+            named.setdefault(guard.home_path, "RouterGuard(home_path=...)")
+    missing = [f"{target} ({setting})" for target, setting in named.items() if not _is_served(target, routes)]
+    if missing:
+        yield f"Browsers are sent to {_listing(missing)}, and no route of the application has such a path for GET"
+
+
+def _is_served(target: str, routes: list[ServedRoute]) -> bool:
+    try:
+        page = Pattern(unquote(path_of(target)).rstrip("/") or "/")
+    except ConfigurationError:
+        return True  # nobody can tell: it is no path that a rule could name
+    return any(
+        coverage(page, route.template) is not Coverage.NEVER
+        for route in routes
+        if route.methods is None or "GET" in route.methods
+    )
+
+
+def _shut_login_page(guard: RouterGuard, access: Access) -> Iterator[str]:
+    if guard.login_path is None:
+        return
+    choice = guard.decisions("GET").find(guard.login_path)
+    if choice.requirement is None or (choice.rule is not None and access.check is not None):
+        return  # only the check knows whom it lets in
+    asks = choice.reason if choice.rule is None else f"rule {choice.rule}"
+    yield (
+        f"Nobody can sign in at {guard.login_path}: {asks} asks for {choice.requirement} there. "
+        f"Put Rule({guard.login_path!r}, public=True) before it"
+    )
+
+
+def _listing(names: list[str]) -> str:
+    """The first few names, and how many there are besides."""
+    shown = [*names[:_NAMED], *([f"{len(names) - _NAMED:,} more"] if len(names) > _NAMED else [])]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -1,0 +1,129 @@
+"""How requirements read a session: the application's ``Access`` hooks, and ``Subject``, whom a requirement is asked of."""
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from inspect import isawaitable
+from pathlib import PurePath
+from typing import Any, TypeAlias
+
+from .errors import ConfigurationError
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+Names = Collection[str]
+
+Pending: TypeAlias = Coroutine[Any, Any, None]
+"""An answer that takes waiting: await it, and ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How requirements read a session that is not a ``Session``, or that keeps its roles elsewhere.
+
+    Every hook may be sync or async and must not block. A hook that raises denies, and is logged.
+
+    Attributes:
+        get_roles: gives the roles of a session, as a list or another collection of strings that is no mapping; by
+            default ``session.all_roles``. Anything else counts as none, and is logged.
+        get_permissions: gives its permissions in the same way; by default ``session.permissions``.
+        check: ``check(rule, session)`` decides a guard's rule instead of every built-in condition; ``session`` is
+            ``None`` when nobody is signed in. Not asked for ``public=True``. What is neither ``True`` nor plainly false
+            denies, and is logged.
+    """
+
+    get_roles: Callable[[Any], Names | Awaitable[Names]] | None = None
+    get_permissions: Callable[[Any], Names | Awaitable[Names]] | None = None
+    check: Callable[[Any, Any], bool | Awaitable[bool]] | None = None
+
+    def __post_init__(self) -> None:
+        for name, given in (("get_roles", "session"), ("get_permissions", "session"), ("check", "rule, session")):
+            hook = getattr(self, name)
+            if hook is not None and not callable(hook):
+                raise ConfigurationError(
+                    f"Access({name}=...) takes a function, {name}=lambda {given}: ..., not {hook!r}"
+                )
+
+
+@dataclass(slots=True)
+class Subject:
+    """Whom a requirement is asked of, for one decision. What is asked of the application is asked once.
+
+    Attributes:
+        session: the session; ``None`` when nobody is signed in.
+        access: how the application reads it.
+        age: seconds since the user signed in; ``None`` when nobody can say.
+    """
+
+    session: Any
+    access: Access = Access()
+    age: float | None = None
+    _answers: dict[Hashable, Any] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def names(self, attribute: str, hook: str) -> frozenset[str] | tuple[str, ...] | Pending:
+        """The names that an ``Access`` hook gives, or without one an attribute of the session; none where that fails."""
+        ask = getattr(self.access, hook)
+        if ask is not None:
+            failed = partial(_no_names, "The Access hook", attribute)
+            names: frozenset[str] | Pending = self.once(hook, partial(ask, self.session), _names_in, failed)
+            return names
+        try:
+            given = getattr(self.session, attribute, ())
+            return given if isinstance(given, (frozenset, tuple)) else _names_in(given)
+        except Exception as error:  # noqa: BLE001 - it denies
+            return _no_names("The session", attribute, error)
+
+    def once(
+        self, key: Hashable, ask: Callable[[], Any], read: Callable[[Any], Any], failed: Callable[[Exception], Any]
+    ) -> Any:
+        """What ``read`` makes of what ``ask()`` gives, asked once for a key; ``Pending`` while that takes waiting.
+
+        ``failed`` answers for what was raised.
+        """
+        if self._answers is None:
+            self._answers = {}
+        elif key in self._answers:
+            return self._answers[key]
+        try:
+            given = ask()
+            answer = self._settle(key, given, read, failed) if isawaitable(given) else read(given)
+        except Exception as error:  # noqa: BLE001 - failed() denies
+            answer = failed(error)
+        self._answers[key] = answer
+        return answer
+
+    async def _settle(
+        self, key: Hashable, given: Awaitable[Any], read: Callable[[Any], Any], failed: Callable[[Exception], Any]
+    ) -> None:
+        answers = self._answers = self._answers or {}
+        try:
+            answers[key] = read(await given)
+        except Exception as error:  # noqa: BLE001 - failed() denies
+            answers[key] = failed(error)
+
+
+def origin_of(error: Exception) -> str:
+    """What was raised and where. Not its text: that of a ``KeyError`` is a value of the session."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {frame.name}, {PurePath(frame.filename).name}:{frame.lineno}"
+
+
+class _NoNamesError(TypeError):
+    """The text is safe to log."""
+
+
+def _names_in(given: Any) -> frozenset[str]:
+    """The names. Part of one string is no name, and the keys of a mapping may be what is *not* granted."""
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Collection):
+        raise _NoNamesError(f"a list of strings is needed, not a {type(given).__name__}")
+    if not all(isinstance(name, str) for name in given):
+        raise _NoNamesError(f"the {type(given).__name__} holds what is no string")
+    return frozenset(given)
+
+
+def _no_names(what: str, attribute: str, error: Exception) -> frozenset[str]:
+    why = error if isinstance(error, _NoNamesError) else origin_of(error)
+    logger.error("%s could not give %s, so it counts as none: %s", what, attribute, why)
+    return frozenset()

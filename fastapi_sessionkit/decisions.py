@@ -1,0 +1,93 @@
+"""What a guard has to choose from, in order, and the ``Decision`` that comes of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from itertools import takewhile
+from operator import is_not
+
+from ._coverage import covers
+from ._patterns import ONE, REST, Pattern, PatternIndex
+from .access import Access
+from .requirements import Requirement, custom, name_of
+from .rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a guard says about one request.
+
+    Attributes:
+        allowed: whether the request may pass.
+        rule: the rule that decided; ``None`` when none matched.
+        reason: why, in words that hold no value of the session.
+        requirement: what was required; ``None`` where everybody may pass.
+        signed_in: whether somebody is signed in; ``None`` when that did not matter.
+    """
+
+    allowed: bool
+    rule: Rule | None
+    reason: str
+    requirement: Requirement | None = None
+    signed_in: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """What a guard requires on the paths of one pattern.
+
+    Attributes:
+        pattern: which paths it is about.
+        rule: the rule that says so; ``None`` where the guard's settings do.
+        requirement: what is required; ``None`` where everybody may pass.
+        reason: why this is a choice, or why everybody may pass.
+    """
+
+    pattern: Pattern
+    rule: Rule | None
+    requirement: Requirement | None
+    reason: str
+
+    def required(self, access: Access) -> Requirement | None:
+        """What is asked here: a rule's own conditions, or the kit's ``Access(check=...)`` instead of them."""
+        check = access.check
+        if check is None or self.rule is None or self.requirement is None:
+            return self.requirement
+        return custom(partial(check, self.rule), name_of(check))
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """A guard's choices for one method. The first whose pattern matches decides, and the fallback where none does.
+
+    Attributes:
+        choices: what there is to choose from, in order.
+        fallback: what is chosen where none of them matches.
+    """
+
+    choices: tuple[Choice, ...]
+    fallback: Choice
+    _index: PatternIndex[Choice] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_index", PatternIndex((choice.pattern, choice) for choice in self.choices))
+
+    def find(self, path: str) -> Choice:
+        """The choice that decides about a path."""
+        return self._index.find(path) or self.fallback
+
+    @cached_property
+    def hidden(self) -> Mapping[Choice, Choice]:
+        """The choices that never decide, each with the first one before it that matches everything it does."""
+        found = {}
+        for choice in self.choices:
+            before = takewhile(partial(is_not, choice), self._index.matching(_example(choice.pattern)))
+            hider = next((each for each in before if covers(each.pattern, choice.pattern)), None)
+            if hider is not None:
+                found[choice] = hider
+        return found
+
+
+def _example(pattern: Pattern) -> str:
+    """A path of the pattern's that every pattern matches which covers it."""
+    return "/" + "/".join("\0" if atom == ONE else atom for atom in pattern.atoms if atom != REST)
