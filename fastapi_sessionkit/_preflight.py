@@ -2,12 +2,21 @@
 
 from typing import Any
 
-from fastapi.routing import iter_route_contexts
+from fastapi import FastAPI
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.routing import APIRouter, iter_route_contexts
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Match, Mount, Route
+from starlette.routing import Match, Mount, Route, Router
 from starlette.types import Scope
+
+from ._lookup import installed
+
+_CALLS = {Starlette.__call__, FastAPI.__call__}
+_STACKS = {Starlette.build_middleware_stack, FastAPI.build_middleware_stack}
+_ROUTINGS = {Router.app, APIRouter.app}
 
 
 def is_preflight(scope: Scope) -> bool:
@@ -21,20 +30,38 @@ def is_preflight(scope: Scope) -> bool:
 def answers_preflight(app: Any, scope: Scope) -> bool:
     """Whether OPTIONS on this path runs nothing but its answer: CORS middleware, a route for OPTIONS alone, 404 or 405.
 
-    Anybody can send what looks like a preflight, and a mounted application of another kind may not look at the method:
-    it would do what it does for members.
+    Anybody can send what looks like a preflight, and whatever of the application's it comes to may not look at the
+    method: it would do what it does for members. ``app`` is one whose own middleware has the request behind it.
     """
-    if not isinstance(app, Starlette):
+    if not isinstance(app, Starlette) or not _is_plain(app.router):
         return False
     for context in iter_route_contexts(app.routes):
         route, (match, child) = context.original_route, context.matches(dict(scope))
         if match is Match.FULL and isinstance(route, Mount):
-            inner = route.app
-            cors = any(each.cls is CORSMiddleware for each in getattr(inner, "user_middleware", ()))
-            return cors or answers_preflight(inner, {**scope, **child})
+            return _mounted_answers_preflight(route.app, {**scope, **child})
         if match is Match.FULL:
             return isinstance(route, Route) and context.methods == {"OPTIONS"}
-    return app.router.default == app.router.not_found
+    return all(
+        app.exception_handlers.get(key, http_exception_handler) is http_exception_handler
+        for key in (404, 405, HTTPException)
+    )
+
+
+def _mounted_answers_preflight(app: Any, scope: Scope) -> bool:
+    """The same for an application that the request has not come to yet: it first meets its middleware."""
+    kind = type(app)
+    if not isinstance(app, Starlette) or kind.__call__ not in _CALLS or kind.build_middleware_stack not in _STACKS:
+        return False
+    outermost: Any = app.user_middleware[0].cls if app.user_middleware else None
+    if outermost is CORSMiddleware:
+        return True  # it answers each preflight, and hands none on
+    return len(app.user_middleware) == len(list(installed(app))) and answers_preflight(app, scope)
+
+
+def _is_plain(router: Router) -> bool:
+    """Whether a router does no more than look for a route, and answers 404 by raising."""
+    routed = router.middleware_stack == router.app and type(router).__call__ is Router.__call__
+    return routed and type(router).app in _ROUTINGS and router.default == router.not_found
 
 
 def route_answers_preflight(scope: Scope) -> bool:
