@@ -55,25 +55,34 @@ class Subject:
         session: the session; ``None`` when nobody is signed in.
         access: how the application reads it.
         age: seconds since the user signed in; ``None`` when nobody can say.
+        before: the session as it was when its id was rotated away, where the request came by that id: it has no role
+            and no permission that this had not.
     """
 
     session: Any
     access: Access = Access()
     age: float | None = None
+    before: Any = None
     _answers: dict[Hashable, Any] | None = field(default=None, init=False, repr=False, compare=False)
 
     def names(self, attribute: str, hook: str) -> frozenset[str] | tuple[str, ...] | Pending:
         """The names that an ``Access`` hook gives, or without one an attribute of the session; none where that fails."""
         ask = getattr(self.access, hook)
         if ask is not None:
-            failed = partial(_no_names, "The Access hook", attribute)
-            names: frozenset[str] | Pending = self.once(hook, partial(ask, self.session), _names_in, failed)
-            return names
+            return self._hook_names(ask, hook, attribute)
         try:
             given = getattr(self.session, attribute, ())
             return given if isinstance(given, (frozenset, tuple)) else _names_in(given)
         except Exception as error:  # noqa: BLE001 - it denies
             return _no_names("The session", attribute, error)
+
+    def _hook_names(self, ask: Callable[[Any], Any], hook: str, attribute: str) -> frozenset[str] | Pending:
+        failed = partial(_no_names, "The Access hook", attribute)
+        names: frozenset[str] | Pending = self.once(hook, partial(ask, self.session), _names_in, failed)
+        if self.before is None or not isinstance(names, frozenset):
+            return names
+        had: frozenset[str] | Pending = self.once((hook, "before"), partial(ask, self.before), _names_in, failed)
+        return names & had if isinstance(had, frozenset) else had
 
     def once(
         self, key: Hashable, ask: Callable[[], Any], read: Callable[[Any], Any], failed: Callable[[Exception], Any]

@@ -244,7 +244,10 @@ class RequestSession(Generic[M]):
         """Whom to ask requirements of, once it is loaded."""
         # A sign-in that this very request made is as fresh as can be.
         age = 0.0 if self.loaded is None else self.services.lifetimes.clock() - self.loaded.record.authenticated_at
-        return Subject(self.session, self.services.access, age)
+        access, before = self.services.access, None if self.loaded is None else self.loaded.before
+        if before is None or (access.get_roles is None and access.get_permissions is None):
+            return Subject(self.session, access, age)
+        return Subject(self.session, access, age, self.services.codec.read(before))
 
     async def info(self) -> SessionInfo | None:
         """The session's clocks; ``None`` when nobody is signed in."""

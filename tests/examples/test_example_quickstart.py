@@ -11,7 +11,7 @@ from tests.support import client_of
 
 @pytest.fixture
 def client() -> TestClient:
-    return client_of(quickstart.app)
+    return client_of(quickstart.app, follow_redirects=True)
 
 
 def sign_in(client: TestClient, username: str) -> None:

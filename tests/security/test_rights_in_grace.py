@@ -3,9 +3,17 @@
 from typing import Any, Literal
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 
-from fastapi_sessionkit import MemoryStore, Session, SessionKit, clear_session, regenerate_session, update_session
+from fastapi_sessionkit import (
+    Access,
+    MemoryStore,
+    Session,
+    SessionKit,
+    clear_session,
+    regenerate_session,
+    update_session,
+)
 from fastapi_sessionkit.testing import session_of, signed_in
 from tests.support import COOKIE, SECRET, Clock, client_of, holding
 
@@ -13,8 +21,8 @@ from tests.support import COOKIE, SECRET, Clock, client_of, holding
 class Site:
     """A kit, its application, and the browser of somebody whose first id leaked."""
 
-    def __init__(self, clock: Clock, session: Session, model: type[Session] = Session) -> None:
-        self.kit = SessionKit(model, secret_key=SECRET, backend=MemoryStore(), clock=clock)
+    def __init__(self, clock: Clock, session: Session, model: type[Session] = Session, **settings: Any) -> None:
+        self.kit = SessionKit(model, secret_key=SECRET, backend=MemoryStore(), clock=clock, **settings)
         self.app = FastAPI()
         self.kit.install(self.app)
 
@@ -110,6 +118,25 @@ def test_where_the_model_asks_for_a_role_that_is_not_common_it_is_nobody(clock: 
     site.change(role="admin")
 
     assert site.seen_by_the_leaked_id() is None
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_a_hook_gives_is_held_against_what_it_gave_before(waits: bool, clock: Clock) -> None:
+    def roles(session: Any) -> list[str]:
+        return list(session.model_extra["groups"])
+
+    async def roles_in_time(session: Any) -> list[str]:
+        return roles(session)
+
+    session = Session.model_validate({"user_id": "ada", "groups": ["reader", "author"]})
+    site = Site(clock, session, access=Access(get_roles=roles_in_time if waits else roles))
+    for name in ("reader", "author", "admin"):
+        site.app.get(f"/{name}", dependencies=[Depends(site.kit.require_role(name))])(lambda: None)
+    late = holding(client_of(site.app), site.leaked, COOKIE)
+
+    site.change(groups=["reader", "admin"], role="staff")
+
+    assert [late.get(f"/{name}").status_code for name in ("reader", "author", "admin")] == [200, 403, 403]
 
 
 def test_a_change_under_an_old_id_gives_no_right_back(clock: Clock) -> None:
