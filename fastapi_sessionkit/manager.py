@@ -12,9 +12,10 @@ from typing import Any, Generic
 from starlette.requests import HTTPConnection
 
 from ._request.codec import M, Misfit, SessionCodec
+from ._request.envelope import opened
 from ._request.lookup import request_session_of_kit
 from ._request.request_session import SCOPE_KEY, RequestSession
-from ._request.saving import SomebodyElses, user_id_of
+from ._request.saving import SomebodyElses, privileges_of, user_id_of
 from ._request.services import Services
 from .backends.base import Loaded, SessionDirectory, directory_of
 from .errors import ConfigurationError
@@ -100,6 +101,8 @@ class SessionManager(Generic[M]):
     async def update_user(self, user_id: str, /, **changes: Any) -> int:
         """Change fields in every session of a user at once; says in how many.
 
+        It holds at the next request of each session, which moves to a new id where rights have changed.
+
         A session that does not fit the model can't be changed, so it ends: no right stays in it.
 
         Raises:
@@ -177,4 +180,7 @@ class _Patch(Generic[M]):
         if record.user_id != self._user_id:
             raise SomebodyElses
         data = self._codec.apply(record.data, lambda _: self._changes)
-        return replace(record, data=data, user_id=user_id_of(self._codec.load(data)))
+        before, after = self._codec.load(record.data), self._codec.load(data)
+        if privileges_of(before) != privileges_of(after):
+            data = replace(opened(data), moves=True).data()
+        return replace(record, data=data, user_id=user_id_of(after))

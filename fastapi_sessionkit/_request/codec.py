@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
+
+from .envelope import NAME, opened
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -58,7 +60,7 @@ class SessionCodec(Generic[M]):
         Raises:
             pydantic.ValidationError: when the data does not fit the model.
         """
-        loaded: M = self.model.__pydantic_validator__.validate_json(data, by_alias=False, by_name=True)
+        loaded: M = self.model.__pydantic_validator__.validate_json(opened(data).body, by_alias=False, by_name=True)
         return loaded
 
     def read(self, data: bytes) -> M:
@@ -137,7 +139,8 @@ class SessionCodec(Generic[M]):
             changed = self.patched(session, changes, [name for name in patch.names if name not in wanted])
         after = self.dump(changed)
         self.check_readable(changed, after)
-        return _overlaid(data, self.dump(session), after)
+        envelope = opened(data)
+        return replace(envelope, body=_overlaid(envelope.body, self.dump(session), after)).data()
 
     def changed_fields(self, session: M, before: bytes, after: bytes) -> list[str]:
         """The fields that differ between two dumps of a session: all of them where JSON has them by other names."""
@@ -148,7 +151,7 @@ class SessionCodec(Generic[M]):
 
     def sizes(self, data: bytes, most: int = 3) -> dict[str, int]:
         """The largest fields and how many bytes of JSON each takes."""
-        sizes = {name: len(json.dumps(value)) for name, value in json.loads(data).items()}
+        sizes = {name: len(json.dumps(value)) for name, value in json.loads(opened(data).body).items()}
         return dict(sorted(sizes.items(), key=lambda item: -item[1])[:most])
 
     def _validate(self, fields: Mapping[str, Any]) -> M:
@@ -156,6 +159,8 @@ class SessionCodec(Generic[M]):
         unknown = [name for name in fields if name not in self.model.model_fields]
         if unknown and extra not in {"allow", "forbid"}:  # Pydantic would drop them without a word
             raise ValueError(f"{self.model.__name__} has no field {', '.join(map(repr, unknown))}")
+        if NAME in fields:
+            raise ValueError(f"{NAME} is the library's own name: call the field something else")
         return self.model.model_validate(fields, by_alias=False, by_name=True)
 
 

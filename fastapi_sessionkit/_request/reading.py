@@ -8,6 +8,7 @@ from typing import Generic
 
 from ..stores.base import SessionRecord
 from .codec import M, Misfit, SessionCodec
+from .envelope import opened
 from .lifetimes import Lifetimes
 from .sharing import is_shareable, shell
 
@@ -25,14 +26,14 @@ class Known(Generic[M]):
         record: the record.
         ends_at: when the first of its two lifetimes is over, unless the session is used before.
         touch_due_at: when the idle clock is to be moved.
-        quiet_until: the earlier of the two: until then there is nothing to look at or to do.
+        moves: whether the next request shall move it to a new id.
         shared: the session whose values requests share; ``None`` where each has to read one of its own.
     """
 
     record: SessionRecord
     ends_at: float
     touch_due_at: float
-    quiet_until: float
+    moves: bool
     shared: M | None = None
 
 
@@ -63,7 +64,7 @@ class Reader(Generic[M]):
         found = place.known
         if found is None or (found.record is not record and found.record != record):
             ends_at, touch_due_at = self._lifetimes.ends_at(record), self._lifetimes.touch_due_at(record)
-            found = Known(record, ends_at, touch_due_at, min(ends_at, touch_due_at))
+            found = Known(record, ends_at, touch_due_at, opened(record.data).moves)
             place.known = found if len(record.data) <= _MEMORABLE else None
         return found
 

@@ -22,7 +22,17 @@ from .origin import SAFE_METHODS
 from .reading import Known
 from .revalidation import Revalidation
 from .rights import restricted
-from .saving import require_room, save_changes, save_sign_in, save_sign_out, save_touch, unbroken, user_id_of
+from .saving import (
+    PRIVILEGES,
+    privileges_of,
+    require_room,
+    save_changes,
+    save_sign_in,
+    save_sign_out,
+    save_touch,
+    unbroken,
+    user_id_of,
+)
 from .services import Services
 from .sharing import is_as_lent
 
@@ -33,8 +43,6 @@ SCOPE_KEY = "fastapi_sessionkit"
 
 _PATIENCE = 5.0
 """Seconds for which a decision holds while the request's body, or a dependency, takes its time."""
-
-_PRIVILEGES = ("user_id", "role", "roles", "permissions")
 
 
 class RequestSession(Generic[M]):
@@ -143,6 +151,8 @@ class RequestSession(Generic[M]):
         self.loaded, self.session = loaded, session
         if self._read_at >= known.touch_due_at and not loaded.superseded:
             self._touch_due = True
+        if known.moves and not loaded.superseded:
+            self._mark_move()
         if known.shared is not None and loaded.before is None:
             self._lent = (session, known.shared)
         else:
@@ -323,7 +333,7 @@ class RequestSession(Generic[M]):
     def _mark_patch(self, patch: FieldPatch) -> None:
         """Keep a patch that was found by comparison, so that each of its names did change."""
         self._marks().patches.append(patch)
-        if not set(_PRIVILEGES).isdisjoint(patch.names):
+        if not set(PRIVILEGES).isdisjoint(patch.names):
             self._mark_move()
         if "user_id" in patch.names:
             self._marks().switches_user = True
@@ -341,7 +351,7 @@ class RequestSession(Generic[M]):
         marks.patches.append(
             update if callable(update) and self.loaded is not None else FieldPatch(tuple(fields), data)
         )
-        if _privileges(changed) != _privileges(session):
+        if privileges_of(changed) != privileges_of(session):
             self._mark_move()
         if user_id_of(changed) != user_id_of(session):
             marks.switches_user = True
@@ -452,7 +462,3 @@ def _require_fit(codec: SessionCodec[M], session: M, data: bytes) -> None:
             f"A change in place left a {type(session).__name__} that does not fit its model, so nothing is saved ({misfit})"
         ) from None
     codec.check_readable(session, data)
-
-
-def _privileges(session: object) -> tuple[object, ...]:
-    return tuple(getattr(session, name, None) for name in _PRIVILEGES)

@@ -15,6 +15,7 @@ from ..stores.base import SessionRecord
 from ..transport import Headers
 from .changes import Action, Changes
 from .codec import M, Misfit
+from .envelope import opened
 from .services import Services
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -48,9 +49,10 @@ async def save_changes(
     services: Services[M], loaded: Loaded, changes: Changes, scope: Scope, *, may_move: bool
 ) -> Headers:
     """Lay patches over what is stored by then; to a new id if that was marked, and the response can carry it."""
-    change, backend = _Change(services, loaded, changes), services.backend
+    moves = changes.action is Action.ROTATE and may_move
+    change, backend = _Change(services, loaded, changes, moves=moves), services.backend
     try:
-        if changes.action is Action.ROTATE and may_move:
+        if moves:
             grace = 0.0 if changes.switches_user else services.rotation_grace
             written = await backend.rotate(loaded, change, grace=grace)
         else:
@@ -92,16 +94,19 @@ def require_room(services: Services[Any], record: SessionRecord) -> None:
 class _Change:
     """What a request's patches make of the record that is stored by then."""
 
-    def __init__(self, services: Services[Any], loaded: Loaded, changes: Changes) -> None:
+    def __init__(self, services: Services[Any], loaded: Loaded, changes: Changes, *, moves: bool) -> None:
         self._services = services
         self._loaded = loaded
         self._changes = changes
+        self._moves = moves
 
     def __call__(self, record: SessionRecord) -> SessionRecord:
         if record.user_id != self._loaded.record.user_id:
             raise SomebodyElses
         services, now = self._services, self._services.lifetimes.clock()
         data = _apply_patches(services, self._changes, record.data)
+        if self._moves:
+            data = opened(data).body  # what was noted to be done is done
         changed = replace(
             record,
             data=data,
@@ -147,6 +152,14 @@ async def _in_a_task(work: Coroutine[Any, Any, T]) -> T:
         if not task.cancelled():
             task.exception()  # said where it happened; nobody is left to hear it
         raise
+
+
+PRIVILEGES = ("user_id", "role", "roles", "permissions")
+
+
+def privileges_of(session: object) -> tuple[object, ...]:
+    """What a session lets its user do: with a change of it a session moves to a new id (OWASP, session fixation)."""
+    return tuple(getattr(session, name, None) for name in PRIVILEGES)
 
 
 def user_id_of(session: object) -> str | None:

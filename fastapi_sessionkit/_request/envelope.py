@@ -1,0 +1,37 @@
+"""What the library notes in a record beside the session: as the first member of its JSON, where there is anything to note.
+
+A process that does not know the note keeps it, as it keeps every member that its model does not know.
+"""
+
+from dataclasses import dataclass
+
+NAME = "__sessionkit__"
+_START = f'{{"{NAME}":['.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A session's JSON, and what is noted about it.
+
+    Attributes:
+        body: the session as a JSON object.
+        moves: whether its rights were changed from outside, so that the next request shall move it to a new id.
+    """
+
+    body: bytes
+    moves: bool = False
+
+    def data(self) -> bytes:
+        """The record's data."""
+        if not self.moves:
+            return self.body
+        rest = b"}" if self.body == b"{}" else b"," + self.body[1:]
+        return _START + b'"moves"]' + rest
+
+
+def opened(data: bytes) -> Envelope:
+    """What is in a record's data."""
+    if not data.startswith(_START):
+        return Envelope(data)
+    notes, _, rest = data[len(_START) :].partition(b"]")
+    return Envelope(b"{" + rest[1:] if rest != b"}" else b"{}", moves=b'"moves"' in notes)
