@@ -1,6 +1,6 @@
 """Typed sessions and route protection for FastAPI, as dependencies."""
 
-from ._redirects import login_redirect_target
+from ._paths.redirects import login_redirect_target
 from .access import Access
 from .backends import CookieBackend, SessionBackend, SessionDirectory, StoreBackend
 from .cookie import CookieSettings

@@ -6,8 +6,8 @@ from functools import cached_property, partial
 from itertools import takewhile
 from operator import is_not
 
-from ._coverage import covers
-from ._patterns import ONE, REST, Pattern, PatternIndex
+from ._paths.coverage import covers
+from ._paths.patterns import ONE, REST, Pattern, PatternIndex
 from .access import Access
 from .requirements import Requirement, custom, name_of
 from .rules import Rule

@@ -10,11 +10,11 @@ from fastapi import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from ._denial import denial_error, is_navigation, redirect
 from ._frozen import Frozen
-from ._patterns import UNREADABLE, Pattern
-from ._preflight import answers_preflight, is_preflight, route_answers_preflight
-from ._redirects import checked_target, path_of
+from ._paths.denial import denial_error, is_navigation, redirect
+from ._paths.patterns import UNREADABLE, Pattern
+from ._paths.preflight import answers_preflight, is_preflight, route_answers_preflight
+from ._paths.redirects import checked_target, path_of
 from ._request.lookup import request_session_of
 from ._request.request_session import RequestSession
 from ._settings import require_bool, require_list

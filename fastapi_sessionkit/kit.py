@@ -25,7 +25,7 @@ from ._application.lifecycle import Lifecycle
 from ._application.middleware import SessionMiddleware
 from ._application.report import report
 from ._application.routes import served_routes
-from ._denial import Redirected, redirect_response
+from ._paths.denial import Redirected, redirect_response
 from ._request.codec import SessionCodec
 from ._request.lifetimes import Lifetimes
 from ._request.lookup import request_session_of

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 
 from ._application.routes import ServedRoute, served_routes
-from ._coverage import Coverage, coverage
+from ._paths.coverage import Coverage, coverage
 from ._request.services import Services
 from .dependencies import Required, require_session
 from .guard import RouterGuard

@@ -7,8 +7,8 @@ from typing import Any
 
 from . import requirements
 from ._frozen import Frozen
-from ._patterns import Pattern
-from ._redirects import checked_target
+from ._paths.patterns import Pattern
+from ._paths.redirects import checked_target
 from ._settings import Duration, require_bool, require_list
 from .errors import ConfigurationError
 from .requirements import Requirement, all_of, custom, signed_in

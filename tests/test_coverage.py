@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from starlette.convertors import CONVERTOR_TYPES, Convertor
 from starlette.routing import Mount, compile_path
 
-from fastapi_sessionkit._coverage import Coverage, coverage, covers
-from fastapi_sessionkit._patterns import Pattern
+from fastapi_sessionkit._paths.coverage import Coverage, coverage, covers
+from fastapi_sessionkit._paths.patterns import Pattern
 
 NEVER, POSSIBLE, CERTAIN = Coverage.NEVER, Coverage.POSSIBLE, Coverage.CERTAIN
 

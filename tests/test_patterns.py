@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fastapi_sessionkit._patterns import Automaton, Pattern, PatternIndex
+from fastapi_sessionkit._paths.patterns import Automaton, Pattern, PatternIndex
 from fastapi_sessionkit.errors import ConfigurationError
 
 SEGMENTS = ["a", "b", "ab"]

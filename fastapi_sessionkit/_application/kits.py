@@ -8,7 +8,7 @@ from typing import Any
 from fastapi.routing import iter_route_contexts
 from starlette.applications import Starlette
 
-from .._denial import Redirected, redirect_response
+from .._paths.denial import Redirected, redirect_response
 from .._request.lookup import ambiguity_message, installed
 from ..dependencies import (
     Asked,

@@ -9,9 +9,9 @@ from urllib.parse import unquote
 
 from starlette.applications import Starlette
 
-from .._coverage import Coverage, coverage
-from .._patterns import Pattern
-from .._redirects import path_of
+from .._paths.coverage import Coverage, coverage
+from .._paths.patterns import Pattern
+from .._paths.redirects import path_of
 from ..access import Access
 from ..decisions import Choice
 from ..errors import ConfigurationError

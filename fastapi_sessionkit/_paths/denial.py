@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from ._redirects import location, path_and_query, path_of, requested
-from .errors import Forbidden, NotAuthenticated
+from ..errors import Forbidden, NotAuthenticated
+from .redirects import location, path_and_query, path_of, requested
 
 
 class Redirected(HTTPException):

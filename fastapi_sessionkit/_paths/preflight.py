@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match, Mount, Route, Router
 from starlette.types import Scope
 
-from ._request.lookup import installed
+from .._request.lookup import installed
 
 _CALLS = {Starlette.__call__, FastAPI.__call__}
 _STACKS = {Starlette.build_middleware_stack, FastAPI.build_middleware_stack}

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 
 _LONGEST = 2_048
 _PATH = "/:@!$&'()*+,;=~"  # what RFC 3986 lets stand in a path

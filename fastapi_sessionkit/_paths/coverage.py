@@ -17,7 +17,7 @@ from typing import TypeAlias
 from starlette.convertors import CONVERTOR_TYPES
 from starlette.routing import PARAM_REGEX
 
-from ._patterns import REST, UNREADABLE, Automaton, Pattern
+from .patterns import REST, UNREADABLE, Automaton, Pattern
 
 # One segment of exactly this text; one segment of many that fit; any number of any segments, none included.
 _Part: TypeAlias = str | re.Pattern[str] | None
