@@ -1,6 +1,5 @@
 """Typed sessions and route protection for FastAPI, as dependencies."""
 
-from ._paths.redirects import login_redirect_target
 from .access import Access
 from .backends import CookieBackend, SessionBackend, SessionDirectory, StoreBackend
 from .cookie import CookieSettings
@@ -29,7 +28,7 @@ from .errors import (
     SessionTooLarge,
     StoreUnavailable,
 )
-from .guard import RouterGuard
+from .guard import RouterGuard, login_redirect_target
 from .kit import SessionKit
 from .mutation import clear_session, regenerate_session, set_session, update_session
 from .requirements import (

@@ -95,6 +95,13 @@ def test_what_is_public_has_a_docstring() -> None:
     assert [name for name in documented if not getattr(fastapi_sessionkit, name).__doc__] == []
 
 
+@pytest.mark.parametrize("name", sorted(set(fastapi_sessionkit.__all__) - {"signed_in"}))
+def test_a_public_name_lives_in_a_module_without_an_underscore(name: str) -> None:
+    module = getattr(fastapi_sessionkit, name).__module__
+
+    assert [part for part in module.split(".") if part.startswith("_")] == []
+
+
 def test_the_helpers_for_tests_have_a_module_of_their_own() -> None:
     testing = import_module(f"{PACKAGE}.testing")
 
@@ -122,6 +129,7 @@ LAYERS = [
     {"_request.request_session"},
     {"_request.saving", "_request.reading"},
     {"_request.codec", "_request.changes"},
+    {"access"},
     {"backends.stored", "backends.signed"},
     {"backends.base"},
     {"stores.base"},
