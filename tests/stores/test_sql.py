@@ -12,8 +12,8 @@ from fastapi_sessionkit.testing import SessionStoreContract
 class ThroughTheCore(SQLStore):
     """Takes the way that is left to dialects whose driver this project doesn't know."""
 
-    async def _choose(self, loop: asyncio.AbstractEventLoop) -> Connections:
-        return CoreConnections(self.engine, loop)
+    async def _new_connections(self, loop: asyncio.AbstractEventLoop) -> Connections:
+        return CoreConnections(self.engine, owned=False)
 
 
 class TestDialectWithoutReturning(SessionStoreContract):

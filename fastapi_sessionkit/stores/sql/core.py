@@ -1,6 +1,5 @@
 """How statements reach a database: the protocol, and the way that works for every dialect."""
 
-import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
@@ -15,9 +14,11 @@ class Connections(Protocol):
 
     Attributes:
         key_taken: what ``count`` raises for an insert whose key exists.
+        shared: whether every event loop can use these, and not only the one that opened them.
     """
 
     key_taken: type[Exception]
+    shared: bool
 
     def fetch(self, statement: Statement, values: Values) -> Coroutine[Any, Any, Sequence[Row]]:
         """Run it and return its rows."""
@@ -27,8 +28,8 @@ class Connections(Protocol):
         """Run it and say how many rows it wrote."""
         ...
 
-    def serves(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether these connections can be used on this event loop."""
+    def are_usable(self) -> bool:
+        """Whether a statement can be sent on them."""
         ...
 
     def abandon(self) -> None:
@@ -44,10 +45,11 @@ class CoreConnections:
     """Every statement through SQLAlchemy's Core and the engine's pool: for any dialect, and the slowest way."""
 
     key_taken: type[Exception] = IntegrityError
+    shared: bool = False
 
-    def __init__(self, engine: AsyncEngine, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, engine: AsyncEngine, *, owned: bool) -> None:
         self._engine = engine
-        self._loop = loop
+        self._owned = owned
 
     async def fetch(self, statement: Statement, values: Values) -> Sequence[Row]:
         """See ``Connections.fetch``."""
@@ -59,13 +61,15 @@ class CoreConnections:
         async with self._engine.begin() as connection:
             return (await connection.execute(statement.core, values)).rowcount
 
-    def serves(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """See ``Connections.serves``."""
-        return loop is self._loop
+    def are_usable(self) -> bool:
+        """See ``Connections.are_usable``."""
+        return True
 
     def abandon(self) -> None:
         """See ``Connections.abandon``."""
         self._engine.sync_engine.dispose(close=False)
 
     async def aclose(self) -> None:
-        """Nothing: the pool is the engine's."""
+        """See ``Connections.aclose``. The pool of an engine of the application's own stays."""
+        if self._owned:
+            await self._engine.dispose()

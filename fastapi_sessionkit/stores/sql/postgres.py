@@ -112,6 +112,7 @@ class PostgresConnections:
     """
 
     key_taken: type[Exception] = asyncpg.UniqueViolationError
+    shared: bool = False
 
     def __init__(
         self,
@@ -152,9 +153,9 @@ class PostgresConnections:
     def _status(self, line: Line, statement: Statement, arguments: Sequence[object]) -> Awaitable[str]:
         return line.connection.execute(statement.text, *arguments)
 
-    def serves(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """See ``Connections.serves``."""
-        return loop is self._loop
+    def are_usable(self) -> bool:
+        """See ``Connections.are_usable``."""
+        return not self._closed
 
     def abandon(self) -> None:
         """See ``Connections.abandon``."""

@@ -1,9 +1,9 @@
 """SQLite on its driver's own connections: a read costs one hop to a thread and back."""
 
-import asyncio
 import logging
 import sqlite3
 from collections.abc import Sequence
+from threading import Thread
 from typing import Any
 
 import aiosqlite
@@ -37,6 +37,7 @@ class SQLiteConnections:
     """
 
     key_taken: type[Exception] = sqlite3.IntegrityError
+    shared: bool = True
 
     def __init__(self, reader: aiosqlite.Connection, writer: aiosqlite.Connection) -> None:
         self._reader = reader
@@ -64,9 +65,9 @@ class SQLiteConnections:
         cursor = await self._writer.execute(statement.text, HiddenValues(statement.arguments(values)))
         return cursor.rowcount
 
-    def serves(self, loop: asyncio.AbstractEventLoop) -> bool:  # noqa: ARG002
-        """See ``Connections.serves``. The threads answer whichever event loop asks."""
-        return True
+    def are_usable(self) -> bool:
+        """See ``Connections.are_usable``. A thread dies when an event loop ends that it has an answer for."""
+        return all(_thread_is_alive(connection) for connection in (self._reader, self._writer))
 
     def abandon(self) -> None:
         """See ``Connections.abandon``."""
@@ -78,6 +79,11 @@ class SQLiteConnections:
         await self._reader.close()
         # The last to close copies the log back and removes it.
         await self._writer.close()
+
+
+def _thread_is_alive(connection: aiosqlite.Connection) -> bool:
+    thread: Thread = connection._thread  # noqa: SLF001 (nothing public says it, and a call would wait for ever)
+    return thread.is_alive()
 
 
 async def _connect(engine: AsyncEngine) -> aiosqlite.Connection:

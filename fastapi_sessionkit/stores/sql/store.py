@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 from sqlalchemy import URL, NullPool, Table, make_url
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from ...errors import ConfigurationError
 from ..base import SessionRecord
 from .core import Connections, CoreConnections
+from .loops import LoopConnections
 from .statements import FIELDS, Statements, session_table
 
 _ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
@@ -33,7 +35,8 @@ class SQLStore:
             of. A URL without a driver (``sqlite:///…``, ``postgresql://…``) gets the asynchronous one.
         table_name: the table, made by this store; see ``table``.
         create_table: make the table on first use where there is none. ``False`` leaves it to migrations.
-        max_connections: how many connections to PostgreSQL this store keeps at most, per process.
+        max_connections: how many connections to PostgreSQL this store keeps at most, per process (or per event loop,
+            where a process has several).
         connection_timeout: seconds a call waits for one of them to be free before it is a ``TimeoutError``.
         answer_timeout: seconds a call then waits for PostgreSQL's answer.
         purge_batch: how many rows ``purge`` deletes at a time; no lock is held for longer than that takes.
@@ -65,7 +68,7 @@ class SQLStore:
             raise ConfigurationError("SQLStore needs max_connections and purge_batch of 1 or more.")
         self.clock: Callable[[], float] | None = clock
         self.engine: AsyncEngine
-        self.engine, self._owns_engine = _engine(url_or_engine)
+        self.engine, self._new_pool = _engine(url_or_engine)
         self.table: Table = session_table(table_name)
         self._statements = Statements(self.table, self.engine.dialect)
         self._create_table = create_table
@@ -73,12 +76,12 @@ class SQLStore:
         self._connection_timeout = connection_timeout
         self._answer_timeout = answer_timeout
         self._purge_batch = purge_batch
-        self._connections: Connections | None = None
-        self._opening: asyncio.Task[Connections] | None = None
+        self._connections = LoopConnections()
+        self._openings: dict[asyncio.AbstractEventLoop, asyncio.Task[Connections]] = {}
 
     async def get(self, key: str) -> SessionRecord | None:
         """See ``SessionStore.get``."""
-        connections = self._open_connections() or await self._open()
+        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
         rows = await connections.fetch(self._statements.get, {"the_key": key})
         if not rows:
             return None
@@ -87,7 +90,7 @@ class SQLStore:
 
     async def create(self, key: str, record: SessionRecord) -> bool:
         """See ``SessionStore.create``."""
-        connections = self._open_connections() or await self._open()
+        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
         values = {"the_key": key, "now": self._now(), **_new_values(record)}
         try:
             await connections.count(self._statements.insert, values)
@@ -97,30 +100,30 @@ class SQLStore:
 
     async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
         """See ``SessionStore.replace``."""
-        connections = self._open_connections() or await self._open()
+        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
         values = {"the_key": key, "now": self._now(), "version_was": version, **_new_values(record)}
         return await connections.count(self._statements.replace, values) == 1
 
     async def touch(self, key: str, *, last_seen_at: float, expires_at: float) -> bool:
         """See ``SessionStore.touch``."""
-        connections = self._open_connections() or await self._open()
+        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
         values = {"the_key": key, "now": self._now(), "new_last_seen_at": last_seen_at, "new_expires_at": expires_at}
         return await connections.count(self._statements.touch, values) == 1
 
     async def delete(self, key: str) -> bool:
         """See ``SessionStore.delete``."""
-        connections = self._open_connections() or await self._open()
+        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
         return await connections.count(self._statements.delete, {"the_key": key, "now": self._now()}) == 1
 
     async def list_user(self, user_id: str) -> list[tuple[str, SessionRecord]]:
         """See ``SessionStore.list_user``."""
-        connections = self._open_connections() or await self._open()
+        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
         rows = await connections.fetch(self._statements.list_user, {"the_user": user_id, "now": self._now()})
         return [(key, SessionRecord(*record)) for key, *record in rows]
 
     async def delete_user(self, user_id: str, *, keep: Collection[str] = ()) -> int:
         """See ``SessionStore.delete_user``. Two statements instead of one where the dialect has no ``RETURNING``."""
-        connections = self._open_connections() or await self._open()
+        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
         now = self._now()
         values = {"the_user": user_id, "now": now, **{f"keep_{n}": key for n, key in enumerate(keep)}}
         everything = self._statements.delete_user(len(keep))
@@ -133,7 +136,7 @@ class SQLStore:
 
     async def purge(self) -> int:
         """See ``SessionStore.purge``. In batches; any number of processes may purge at the same time."""
-        connections = self._open_connections() or await self._open()
+        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
         values = {"now": self._now(), "batch": self._purge_batch}
         purged = batch = await connections.count(self._statements.purge, values)
         while batch >= self._purge_batch:
@@ -142,45 +145,41 @@ class SQLStore:
         return purged
 
     async def aclose(self) -> None:
-        """See ``SessionStore.aclose``. An engine of the application's own stays open."""
+        """See ``SessionStore.aclose``. What other event loops use stays open, and so does an engine of your own."""
         loop = asyncio.get_running_loop()
-        if self._opening is not None and self._opening.get_loop() is loop:
-            await asyncio.wait([self._opening])
-        connections, self._connections = self._connections, None
-        if connections is not None and connections.serves(loop):
-            await connections.aclose()
-        elif connections is not None:
-            connections.abandon()
-        if self._owns_engine:
+        opening = self._openings.get(loop)
+        if opening is not None:
+            await asyncio.wait([opening])
+        await self._connections.release(loop)
+        if self._new_pool is not None:
             await self.engine.dispose()
 
     def _now(self) -> float:
         return (self.clock or time.time)()
 
-    def _open_connections(self) -> Connections | None:
-        connections = self._connections
-        return connections if connections is not None and connections.serves(asyncio.get_running_loop()) else None
-
     async def _open(self) -> Connections:
         loop = asyncio.get_running_loop()
-        if self._opening is None or self._opening.done() or self._opening.get_loop() is not loop:
-            self._opening = loop.create_task(self._connect(loop))
-            self._opening.add_done_callback(_retrieve_error)
+        opening = self._openings.get(loop)
+        if opening is None:
+            opening = self._openings[loop] = loop.create_task(self._connect(loop))
+            opening.add_done_callback(partial(self._end_opening, loop))
         # Opened once for all who wait. It finishes even if all of them are cancelled: half an opening would leak.
-        return await asyncio.shield(self._opening)
+        return await asyncio.shield(opening)
+
+    def _end_opening(self, loop: asyncio.AbstractEventLoop, opening: asyncio.Task[Connections]) -> None:
+        del self._openings[loop]
+        if not opening.cancelled():
+            opening.exception()  # those who waited were told; asyncio complains about an error that nobody retrieved
 
     async def _connect(self, loop: asyncio.AbstractEventLoop) -> Connections:
-        if self._connections is not None:
-            # Made on an event loop that has ended: test clients start one after the other.
-            self._connections.abandon()
-            self._connections = None
-        async with asyncio.timeout(self._connection_timeout + self._answer_timeout):
-            if self._create_table:
-                await self._make_table()
-            self._connections = await self._choose(loop)
-        return self._connections
+        async with asyncio.timeout(self._connection_timeout + self._answer_timeout), self._connections.opening():
+            shared = self._connections.share(loop)
+            if shared is not None:
+                return shared
+            await self._prepare()
+            return self._connections.add(loop, await self._new_connections(loop))
 
-    async def _choose(self, loop: asyncio.AbstractEventLoop) -> Connections:
+    async def _new_connections(self, loop: asyncio.AbstractEventLoop) -> Connections:
         match self.engine.dialect.name, self.engine.dialect.driver:
             case "sqlite", "aiosqlite":
                 from .sqlite import SQLiteConnections
@@ -197,43 +196,46 @@ class SQLStore:
                     patience=self._connection_timeout,
                     answer_within=self._answer_timeout,
                 )
-        return CoreConnections(self.engine, loop)
+        return self._core_connections()
 
-    async def _make_table(self) -> None:
+    def _core_connections(self) -> CoreConnections:
+        if self._new_pool is None:
+            return CoreConnections(self.engine, owned=False)
+        return CoreConnections(self._new_pool(), owned=True)
+
+    async def _prepare(self) -> None:
         try:
-            await self._create_missing()
+            await self._connect_once()
         except DBAPIError:
-            # Another process made it between the look and the making. If not that, it fails again.
-            await self._create_missing()
+            # Another process made the table between the look and the making. If not that, it fails again.
+            await self._connect_once()
 
-    async def _create_missing(self) -> None:
-        async with self.engine.begin() as connection:
-            await connection.run_sync(self.table.metadata.create_all)
-
-
-def _retrieve_error(opening: asyncio.Task[Connections]) -> None:
-    """Those who waited were told. If nobody did, asyncio would complain about an error that was never retrieved."""
-    if not opening.cancelled():
-        opening.exception()
+    async def _connect_once(self) -> None:
+        """Make the table, and let the engine get to know its database: it can do that on one event loop only."""
+        async with self.engine.connect() as connection:
+            if self._create_table:
+                async with connection.begin():
+                    await connection.run_sync(self.table.metadata.create_all)
+            # Not back into the pool of the application's engine: that may serve another event loop.
+            await connection.invalidate()
 
 
 def _new_values(record: SessionRecord) -> dict[str, Any]:
     return {f"new_{name}": getattr(record, name) for name in FIELDS}
 
 
-def _engine(url_or_engine: str | URL | AsyncEngine) -> tuple[AsyncEngine, bool]:
-    """The engine, and whether it is this store's to dispose of."""
+def _engine(url_or_engine: str | URL | AsyncEngine) -> tuple[AsyncEngine, Callable[[], AsyncEngine] | None]:
+    """The engine, and, if it is this store's own, what makes one with a pool, which belongs to one event loop."""
     if isinstance(url_or_engine, AsyncEngine):
         _refuse_memory(url_or_engine.url)
-        return url_or_engine, False
+        return url_or_engine, None
     try:
         url = make_url(url_or_engine)
         url = url.set(drivername=_ASYNC_DRIVERS.get(url.drivername, url.drivername))
         _refuse_memory(url)
         # Parameters hold session data: errors and logs must not show them.
-        if url.drivername in _ASYNC_DRIVERS.values():
-            return create_async_engine(url, poolclass=NullPool, hide_parameters=True), True
-        return create_async_engine(url, pool_pre_ping=True, hide_parameters=True), True
+        new_engine = partial(create_async_engine, url, hide_parameters=True)
+        return new_engine(poolclass=NullPool), partial(new_engine, pool_pre_ping=True)
     except (ArgumentError, InvalidRequestError, ModuleNotFoundError) as error:
         raise ConfigurationError(
             "SQLStore needs the URL of an asynchronous driver that is installed, such as "
