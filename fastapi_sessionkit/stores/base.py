@@ -4,6 +4,17 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from ..errors import SessionKitError
+
+
+class StoreError(SessionKitError):
+    """The engine is broken, can't be reached or refuses to serve. The text says which one and why, and is logged.
+
+    That text holds no keys, no values and no secrets. A driver's own text may, so a store raises this ``from`` the
+    driver's error, in words of which it knows that they are safe: "SQLite file /missing/x.db: unable to open database
+    file".
+    """
+
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
@@ -41,7 +52,8 @@ class SessionStore(Protocol):
     table opens no session.
 
     Unknown, expired and outdated are *answers*: ``None``, ``False`` or ``0``. A method raises only when the engine is
-    broken or can't be reached; any exception then becomes ``StoreUnavailable`` (503) above.
+    broken or can't be reached; any exception then becomes ``StoreUnavailable`` (503) above. Of a ``StoreError`` the
+    text is logged, of any other only what it is: a driver's text may hold what a session holds.
 
     Every method may be called at the same time from any number of requests, tasks of one event loop. A method that is
     cancelled has either happened whole or not at all. Nothing is promised about the order of concurrent calls.

@@ -42,6 +42,7 @@ METHODS = [
 ATTRIBUTES = [
     (Connection, "socket_timeout", (float, int)),
     (Redis, "connection_pool", ConnectionPool),
+    (ConnectionPool, "connection_kwargs", dict),
     (cluster, "nodes_manager", object),
     (lambda: ClusterNode("127.0.0.1", 1), "name", str),
     (lambda: ClusterNode("127.0.0.1", 1), "connection_class", type),

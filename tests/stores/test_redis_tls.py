@@ -18,10 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from fastapi_sessionkit._contract.tools import ContractClock, key
-from fastapi_sessionkit.stores.base import SessionRecord
+from fastapi_sessionkit.stores.base import SessionRecord, StoreError
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.testing import SessionStoreContract
 from tests.stores.redis_servers import Proxy, RedisServer
@@ -135,7 +134,7 @@ async def test_a_server_that_speaks_no_tls_is_told_nothing(server: RedisServer, 
 async def is_told_nothing(store: RedisStore, server: RedisServer) -> None:
     with server.client() as look:
         look.flushall()
-        with pytest.raises(RedisError):
+        with pytest.raises(StoreError):
             await store.create(A, a_record())
         await store.aclose()
 

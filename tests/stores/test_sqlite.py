@@ -14,6 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from fastapi_sessionkit._contract.tools import ContractClock, cut_off, eventually, key, together
 from fastapi_sessionkit.errors import ConfigurationError
+from fastapi_sessionkit.stores.base import StoreError
 from fastapi_sessionkit.stores.sql import SQLStore
 from fastapi_sessionkit.testing import SessionStoreContract
 
@@ -115,7 +116,7 @@ async def test_closing_ends_the_threads(store: SQLStore, time: ContractClock) ->
 async def test_an_opening_that_failed_is_tried_again(tmp_path: Path, time: ContractClock) -> None:
     folder = tmp_path / "later"
     store = SQLStore(f"sqlite:///{folder}/sessions.db", clock=time)
-    with pytest.raises(Exception, match="unable to open database file"):
+    with pytest.raises(StoreError, match="unable to open database file"):
         await store.get(key("a"))
     folder.mkdir()
 
@@ -150,7 +151,7 @@ async def test_it_survives_a_restart_of_the_application(file: Path, store: SQLSt
 
 async def test_the_table_can_be_left_to_migrations(file: Path, time: ContractClock) -> None:
     store = SQLStore(f"sqlite:///{file}", table_name="web_sessions", create_table=False, clock=time)
-    with pytest.raises(sqlite3.OperationalError, match="no such table: web_sessions"):
+    with pytest.raises(StoreError, match="no such table: web_sessions"):
         await store.get(key("a"))
     metadata = MetaData()
     store.table.to_metadata(metadata)
@@ -214,7 +215,7 @@ async def test_commits_reach_the_disk_and_sqlite_copies_the_log_back(file: Path,
     opened = []
     event.listen(engine.sync_engine, "connect", lambda connection, _: opened.append(connection.driver_connection))
     store = SQLStore(engine, create_table=False, clock=time)
-    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+    with pytest.raises(StoreError, match="no such table"):
         await store.get(key("a"))
     synchronous = [list(await connection.execute_fetchall("PRAGMA synchronous")) for connection in opened[-2:]]
     automatic = [list(await connection.execute_fetchall("PRAGMA wal_autocheckpoint")) for connection in opened[-2:]]
@@ -317,7 +318,7 @@ async def test_a_locked_database_is_an_error_and_nothing_is_half_written(file: P
     await store.create(key("a"), old)
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(sqlite3.OperationalError, match="locked"):
+    with pytest.raises(StoreError, match="locked"):
         await store.replace(key("a"), new, version=1)
 
     assert await store.get(key("a")) == old
@@ -337,9 +338,9 @@ async def test_a_full_disk_is_an_error_and_what_was_kept_stays(file: Path, time:
     store = SQLStore(engine, clock=time)
     record = time.record()
     await store.create(key("a"), record)
-    with pytest.raises(sqlite3.OperationalError, match="full"):
+    with pytest.raises(StoreError, match="full"):
         await store.replace(key("a"), time.record(data=b"x" * 1_000_000, version=2), version=1)
-    with pytest.raises(sqlite3.OperationalError, match="full"):
+    with pytest.raises(StoreError, match="full"):
         await store.create(key("b"), time.record(data=b"x" * 1_000_000))
 
     assert await store.list_user("ada") == [(key("a"), record)]
@@ -370,7 +371,7 @@ async def test_logs_at_debug_show_neither_keys_nor_values(
 async def test_an_error_while_making_the_table_shows_no_values(file: Path, time: ContractClock) -> None:
     _spoil(file)
     store = SQLStore(f"sqlite:///{file}", clock=time)
-    with pytest.raises(Exception, match="not a database") as caught:
+    with pytest.raises(StoreError, match="not a database") as caught:
         await store.create(key("a"), time.record("ada-lovelace"))
 
     assert "ada-lovelace" not in str(caught.value)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import hiredis
 
-from ..base import SessionRecord
+from ..base import SessionRecord, StoreError
 
 _FORMAT = 1
 _NOBODY = 0xFFFF
@@ -94,12 +94,12 @@ def stored_in(value: bytes) -> Stored:
     """The record in a value.
 
     Raises:
-        ValueError: it was written by a newer version of this library. Ending the session instead would sign people
+        StoreError: it was written by a newer version of this library. Ending the session instead would sign people
             out whenever two versions run side by side.
     """
     format_, rotated, version, expires_at, last_seen_at, created_at, authenticated_at = _FRONT.unpack_from(value)
     if format_ != _FORMAT:
-        raise ValueError(f"A session in Redis has format {format_}, this version of the library reads {_FORMAT}.")
+        raise StoreError(f"A session in Redis has format {format_}, this version of the library reads {_FORMAT}.")
     indexed_until, tag = _STAMP.unpack_from(value, _FRONT.size)
     user_id, at = _text(value, _HEADER)
     successor, at = _text(value, at)

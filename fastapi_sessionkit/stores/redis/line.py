@@ -38,8 +38,9 @@ class Line:
     It opens by itself and is never mended: once ``usable`` is false, take a new one.
     """
 
-    def __init__(self, connection: AbstractConnection, timeout: float) -> None:
+    def __init__(self, connection: AbstractConnection, name: str, timeout: float) -> None:
         self.usable = True
+        self._name = name
         self._connection = connection
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
@@ -61,7 +62,7 @@ class Line:
 
     async def aclose(self) -> None:
         """Close the connection; commands still waiting fail."""
-        self._fail(RedisError("The store was closed while a command was under way."))
+        self._fail(RedisError("the store was closed while a command was under way"))
         with suppress(RedisError):
             await self._connection.disconnect()
         self._task.cancel()
@@ -77,7 +78,7 @@ class Line:
             self._fail(errors.exceptions[0])
         finally:
             # Also when the event loop ends: then this task is cancelled, and nobody may be left waiting.
-            self._fail(RedisError("The event loop ended while a command was under way."))
+            self._fail(RedisError("the event loop ended while a command was under way"))
             await self._connection.disconnect(nowait=True)
 
     async def _connect(self) -> None:
@@ -88,7 +89,7 @@ class Line:
             async with asyncio.timeout(self._timeout):
                 await self._connection.connect()  # type: ignore[no-untyped-call]
         except TimeoutError as error:
-            raise TimedOut(f"No connection to Redis within {self._timeout} seconds.") from error
+            raise TimedOut(f"no connection to {self._name} within {self._timeout} seconds") from error
 
     async def _write(self) -> None:
         while True:
@@ -123,7 +124,7 @@ class Line:
 
     def _give_up(self, call: Call) -> None:
         if self._unanswered and self._unanswered[0] is call:
-            self._fail(TimedOut(f"No reply from Redis within {self._timeout} seconds."))
+            self._fail(TimedOut(f"no reply from {self._name} within {self._timeout} seconds"))
             self._task.cancel()
         elif self._timer is None:
             self._watch()
@@ -138,7 +139,7 @@ class Line:
             call = self._unanswered.popleft()
             if not call.reply.done():
                 call.reply.set_result(reply)
-        raise ConnectionLost("This server became a replica.")
+        raise ConnectionLost("this server became a replica")
 
     def _answer_with(self, error: ResponseError) -> None:
         call = self._unanswered.popleft()

@@ -8,10 +8,11 @@ from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import NoScriptError
 
 from ...errors import ConfigurationError
-from ..base import SessionRecord
+from .._explain import Explained
+from ..base import SessionRecord, StoreError
 from .format import (
     CREATE,
     DELETE,
@@ -33,7 +34,8 @@ from .format import (
     packed_version,
     stored_in,
 )
-from .wire import Wire, wire_opener
+from .reasons import reason
+from .wire import Wire, way_to
 
 _AT_ONCE = 500
 """Commands about one user's sessions that go out together: between two such batches other requests get their turn."""
@@ -88,7 +90,9 @@ class RedisStore:
             raise ConfigurationError(f"RedisStore(timeout={timeout}) must be a number of seconds above 0.")
         self.clock = clock
         self._prefix = prefix
-        self._open = wire_opener(server, timeout)
+        way = way_to(server, timeout)
+        self._open = way.open
+        self._explained = Explained(way.place, reason)
         # Connections belong to an event loop, and tests run several: one set for each.
         self._wires: dict[asyncio.AbstractEventLoop, Wire] = {}
         self._under_way: set[asyncio.Task[int]] = set()
@@ -238,7 +242,7 @@ class RedisStore:
         if user_id is None or not tags:
             return
         words = [word for entry in tags.items() for word in entry]
-        with suppress(RedisError, RedisClusterException, OSError):
+        with suppress(StoreError):
             for start in range(0, len(words), 2 * _AT_ONCE):
                 await self._run(FORGET, self._index_key(user_id), *words[start : start + 2 * _AT_ONCE], again=True)
 
@@ -253,21 +257,23 @@ class RedisStore:
 
     async def _run(self, script: Script, key: str, *words: bytes | str | int, again: bool = False) -> Any:
         wire = self._wire()
-        try:
-            return await wire.ask(key, script.by_hash(key, *words), again=again)
-        except NoScriptError:
-            # A new server, or one that was restarted: nothing has happened yet.
-            return await wire.ask(key, script.in_full(key, *words), again=again)
+        with self._explained:
+            try:
+                return await wire.ask(key, script.by_hash(key, *words), again=again)
+            except NoScriptError:
+                # A new server, or one that was restarted: nothing has happened yet.
+                return await wire.ask(key, script.in_full(key, *words), again=again)
 
     async def _ask(self, key: str, word: str, *, again: bool) -> Any:
-        return await self._wire().ask(key, command(word, key), again=again)
+        with self._explained:
+            return await self._wire().ask(key, command(word, key), again=again)
 
     def _wire(self) -> Wire:
         loop = asyncio.get_running_loop()
         wire = self._wires.get(loop)
         if wire is None:
-            for ended in [known for known in self._wires if known.is_closed()]:
-                del self._wires[ended]
+            for ended in [known for known in list(self._wires) if known.is_closed()]:
+                self._wires.pop(ended, None)
             wire = self._wires[loop] = self._open()
         return wire
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from redis.asyncio import ConnectionPool, Redis, RedisCluster
@@ -47,8 +48,9 @@ class Wire(Protocol):
 class Server:
     """One server: Redis, Valkey, or the primary that Sentinel names."""
 
-    def __init__(self, connect: Callable[[], AbstractConnection], timeout: float) -> None:
+    def __init__(self, connect: Callable[[], AbstractConnection], name: str, timeout: float) -> None:
         self._connect = connect
+        self._name = name
         self._timeout = timeout
         self._line: Line | None = None
 
@@ -69,7 +71,7 @@ class Server:
 
     def _open(self) -> Line:
         if self._line is None or not self._line.usable:
-            self._line = Line(self._connect(), self._timeout)
+            self._line = Line(self._connect(), self._name, self._timeout)
         return self._line
 
 
@@ -102,7 +104,7 @@ class Cluster:
                 if repeated or isinstance(error, TimedOut) or (call.sent and not again):
                     raise
                 repeated = True
-        raise RedisError("The cluster's nodes send a command to each other: its slots are not settled.")
+        raise RedisError("the cluster's nodes send a command to each other: its slots are not settled")
 
     async def aclose(self) -> None:
         """See ``Wire.aclose``. The topology connections of a client of the user's own stay."""
@@ -117,11 +119,11 @@ class Cluster:
                     await self._find_out()
             except TimeoutError as error:
                 raise TimedOut(
-                    f"The cluster's nodes did not say within {self._timeout} seconds who they are."
+                    f"the cluster's nodes did not say within {self._timeout} seconds who they are"
                 ) from error
         node = self._client.get_node_from_key(key)
         if node is None:
-            raise RedisError("The cluster has no primary for a slot.")
+            raise RedisError("the cluster has no primary for a slot")
         return node
 
     async def _find_out(self) -> None:
@@ -141,7 +143,7 @@ class Cluster:
         """Ask the node a slot is moving to. Two commands given at once stay neighbours on a line."""
         node = self._client.get_node(error.host, error.port)
         if node is None:
-            raise RedisError("A slot is moving to a node that the cluster does not name.")
+            raise RedisError("a slot is moving to a node that the cluster does not name")
         line = self._open(node)
         _, reply = await asyncio.gather(line.submit(ASKING).reply, line.submit(payload).reply)
         return reply
@@ -150,28 +152,41 @@ class Cluster:
         line = self._lines.get(node.name)
         if line is None or not line.usable:
             options = {**node.connection_kwargs, "retry": Retry(NoBackoff(), 0)}
-            line = self._lines[node.name] = Line(node.connection_class(**options), self._timeout)
+            line = self._lines[node.name] = Line(node.connection_class(**options), node.name, self._timeout)
         return line
 
 
-def wire_opener(server: str | Redis | RedisCluster, timeout: float) -> Callable[[], Wire]:
-    """What opens a way to that Redis, once for each event loop.
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How to get to a Redis.
+
+    Attributes:
+        place: where that is, without a password.
+        open: opens a wire, once for each event loop.
+    """
+
+    place: str
+    open: Callable[[], Wire]
+
+
+def way_to(server: str | Redis | RedisCluster, timeout: float) -> Way:
+    """How to get to that Redis.
 
     Raises:
         ConfigurationError: it is no URL and no client, or one that can't work.
     """
     if isinstance(server, Redis):
-        return lambda: Server(server.connection_pool.make_connection, timeout)
+        return _way_by_pool(server.connection_pool, timeout)
     if isinstance(server, RedisCluster):
-        return lambda: Cluster(server, timeout, owned=False)
+        return Way("Redis Cluster", lambda: Cluster(server, timeout, owned=False))
     if not isinstance(server, str):
         raise ConfigurationError(
             f"RedisStore takes a URL, a redis.asyncio.Redis or a redis.asyncio.RedisCluster, not {type(server).__name__}."
         )
-    return _opener_for_url(server, timeout)
+    return _way_by_url(server.strip(), timeout)
 
 
-def _opener_for_url(url: str, timeout: float) -> Callable[[], Wire]:
+def _way_by_url(url: str, timeout: float) -> Way:
     scheme, separator, rest = url.partition("://")
     family, _, shape = scheme.partition("+")
     if not separator or not rest or family not in _SCHEMES or shape not in {"", "cluster"}:
@@ -182,7 +197,7 @@ def _opener_for_url(url: str, timeout: float) -> Callable[[], Wire]:
         )
     plain = f"{_SCHEMES[family]}://{rest}"
     try:
-        return _opener_for_cluster(plain, timeout) if shape else _opener_for_server(plain, timeout)
+        return _way_to_cluster(plain, timeout) if shape else _way_to_server(plain, timeout)
     except (TypeError, ValueError, RedisClusterException):
         raise ConfigurationError(
             f"RedisStore can't read this {scheme}:// URL: its port, its database (a cluster has none but 0) or an "
@@ -190,16 +205,29 @@ def _opener_for_url(url: str, timeout: float) -> Callable[[], Wire]:
         ) from None
 
 
-def _opener_for_server(url: str, timeout: float) -> Callable[[], Wire]:
+def _way_to_server(url: str, timeout: float) -> Way:
     # Protocol 2 saves a round trip on connecting; nothing here needs version 3.
     pool = ConnectionPool.from_url(url, protocol=2, socket_connect_timeout=timeout)
     pool.make_connection()  # type: ignore[no-untyped-call] # opens nothing, and knows the options
-    return lambda: Server(pool.make_connection, timeout)
+    return _way_by_pool(pool, timeout)
 
 
-def _opener_for_cluster(url: str, timeout: float) -> Callable[[], Wire]:
+def _way_by_pool(pool: ConnectionPool, timeout: float) -> Way:
+    place = _place(pool)
+    return Way(f"Redis at {place}", lambda: Server(pool.make_connection, place, timeout))
+
+
+def _place(pool: ConnectionPool) -> str:
+    service = getattr(pool, "service_name", None)
+    if service is not None:
+        return f"the primary {service!r} of a Sentinel"
+    options = pool.connection_kwargs
+    return str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")
+
+
+def _way_to_cluster(url: str, timeout: float) -> Way:
     def client() -> RedisCluster:
         return RedisCluster.from_url(url, socket_connect_timeout=timeout, socket_timeout=timeout)
 
     client()  # opens nothing, and knows the options
-    return lambda: Cluster(client(), timeout, owned=True)
+    return Way("Redis Cluster", lambda: Cluster(client(), timeout, owned=True))

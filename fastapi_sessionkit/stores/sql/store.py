@@ -11,9 +11,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ...errors import ConfigurationError
+from .._explain import Explained
 from ..base import SessionRecord
 from .core import Connections, CoreConnections
 from .loops import LoopConnections
+from .reasons import place, reason
 from .statements import FIELDS, Statements, session_table
 
 _ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
@@ -76,73 +78,87 @@ class SQLStore:
         self._connection_timeout = connection_timeout
         self._answer_timeout = answer_timeout
         self._purge_batch = purge_batch
+        self._explained = Explained(place(self.engine.url), reason)
         self._connections = LoopConnections()
         self._openings: dict[asyncio.AbstractEventLoop, asyncio.Task[Connections]] = {}
 
     async def get(self, key: str) -> SessionRecord | None:
         """See ``SessionStore.get``."""
-        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
-        rows = await connections.fetch(self._statements.get, {"the_key": key})
-        if not rows:
-            return None
-        record = SessionRecord(*rows[0])
-        return record if record.expires_at > self._now() else None
+        with self._explained:
+            connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
+            rows = await connections.fetch(self._statements.get, {"the_key": key})
+            if not rows:
+                return None
+            record = SessionRecord(*rows[0])
+            return record if record.expires_at > self._now() else None
 
     async def create(self, key: str, record: SessionRecord) -> bool:
         """See ``SessionStore.create``."""
-        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
-        values = {"the_key": key, "now": self._now(), **_new_values(record)}
-        try:
-            await connections.count(self._statements.insert, values)
-        except connections.key_taken:
-            return await connections.count(self._statements.take_over, values) == 1
-        return True
+        with self._explained:
+            connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
+            values = {"the_key": key, "now": self._now(), **_new_values(record)}
+            try:
+                await connections.count(self._statements.insert, values)
+            except connections.key_taken:
+                return await connections.count(self._statements.take_over, values) == 1
+            return True
 
     async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
         """See ``SessionStore.replace``."""
-        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
-        values = {"the_key": key, "now": self._now(), "version_was": version, **_new_values(record)}
-        return await connections.count(self._statements.replace, values) == 1
+        with self._explained:
+            connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
+            values = {"the_key": key, "now": self._now(), "version_was": version, **_new_values(record)}
+            return await connections.count(self._statements.replace, values) == 1
 
     async def touch(self, key: str, *, last_seen_at: float, expires_at: float) -> bool:
         """See ``SessionStore.touch``."""
-        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
-        values = {"the_key": key, "now": self._now(), "new_last_seen_at": last_seen_at, "new_expires_at": expires_at}
-        return await connections.count(self._statements.touch, values) == 1
+        with self._explained:
+            connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
+            values = {
+                "the_key": key,
+                "now": self._now(),
+                "new_last_seen_at": last_seen_at,
+                "new_expires_at": expires_at,
+            }
+            return await connections.count(self._statements.touch, values) == 1
 
     async def delete(self, key: str) -> bool:
         """See ``SessionStore.delete``."""
-        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
-        return await connections.count(self._statements.delete, {"the_key": key, "now": self._now()}) == 1
+        with self._explained:
+            connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
+            return await connections.count(self._statements.delete, {"the_key": key, "now": self._now()}) == 1
 
     async def list_user(self, user_id: str) -> list[tuple[str, SessionRecord]]:
         """See ``SessionStore.list_user``."""
-        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
-        rows = await connections.fetch(self._statements.list_user, {"the_user": user_id, "now": self._now()})
-        return [(key, SessionRecord(*record)) for key, *record in rows]
+        with self._explained:
+            connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
+            rows = await connections.fetch(self._statements.list_user, {"the_user": user_id, "now": self._now()})
+            return [(key, SessionRecord(*record)) for key, *record in rows]
 
     async def delete_user(self, user_id: str, *, keep: Collection[str] = ()) -> int:
         """See ``SessionStore.delete_user``. Two statements instead of one where the dialect has no ``RETURNING``."""
-        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
-        now = self._now()
-        values = {"the_user": user_id, "now": now, **{f"keep_{n}": key for n, key in enumerate(keep)}}
-        everything = self._statements.delete_user(len(keep))
-        if self.engine.dialect.delete_returning:
-            deleted = await connections.fetch(everything, values)
-            return sum(expires_at > now and successor is None for expires_at, successor in deleted)
-        ended = await connections.count(self._statements.delete_live_of_user(len(keep)), values)
-        await connections.count(everything, values)
-        return ended
+        with self._explained:
+            connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
+            now = self._now()
+            values = {"the_user": user_id, "now": now, **{f"keep_{n}": key for n, key in enumerate(keep)}}
+            everything = self._statements.delete_user(len(keep))
+            if self.engine.dialect.delete_returning:
+                deleted = await connections.fetch(everything, values)
+                return sum(expires_at > now and successor is None for expires_at, successor in deleted)
+            ended = await connections.count(self._statements.delete_live_of_user(len(keep)), values)
+            await connections.count(everything, values)
+            return ended
 
     async def purge(self) -> int:
         """See ``SessionStore.purge``. In batches; any number of processes may purge at the same time."""
-        connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
-        values = {"now": self._now(), "batch": self._purge_batch}
-        purged = batch = await connections.count(self._statements.purge, values)
-        while batch >= self._purge_batch:
-            batch = await connections.count(self._statements.purge, values)
-            purged += batch
-        return purged
+        with self._explained:
+            connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
+            values = {"now": self._now(), "batch": self._purge_batch}
+            purged = batch = await connections.count(self._statements.purge, values)
+            while batch >= self._purge_batch:
+                batch = await connections.count(self._statements.purge, values)
+                purged += batch
+            return purged
 
     async def aclose(self) -> None:
         """See ``SessionStore.aclose``. What other event loops use stays open, and so does an engine of your own."""
