@@ -15,7 +15,7 @@ settings.register_profile("same", settings.get_profile("others"), derandomize=Tr
 settings.load_profile("same")
 
 # Before any test module imports it: its asserts are to explain themselves like a test's own.
-pytest.register_assert_rewrite("fastapi_sessionkit._contract")
+pytest.register_assert_rewrite("fastapi_sessionkit.testing.contract")
 
 
 @pytest.fixture

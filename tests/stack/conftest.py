@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from fastapi_sessionkit import MemoryStore, SessionStore
-from fastapi_sessionkit._contract.tools import PATIENCE
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.stores.sql import SQLStore
+from fastapi_sessionkit.testing.contract.tools import PATIENCE
 from tests.stack.application import World
 from tests.stores.postgres_server import ForeignPostgres, PostgresServer, start_postgres
 from tests.stores.redis_servers import RedisCluster, RedisServer

@@ -10,7 +10,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from fastapi_sessionkit import SessionStore
-from fastapi_sessionkit._contract.tools import eventually
+from fastapi_sessionkit.testing.contract.tools import eventually
 from tests.stack.application import World
 from tests.stack.lifespan import running
 from tests.support import Clock

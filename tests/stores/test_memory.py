@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from fastapi_sessionkit._contract.tools import ContractClock, key
 from fastapi_sessionkit.errors import ConfigurationError
 from fastapi_sessionkit.stores.memory import MemoryStore
 from fastapi_sessionkit.testing import SessionStoreContract
+from fastapi_sessionkit.testing.contract.tools import ContractClock, key
 
 pytestmark = pytest.mark.anyio
 

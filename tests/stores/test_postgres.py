@@ -12,11 +12,11 @@ import asyncpg  # type: ignore[import-untyped]
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from fastapi_sessionkit._contract.tools import PATIENCE, ContractClock, cut_off, eventually, key, together
 from fastapi_sessionkit.stores.base import StoreError
 from fastapi_sessionkit.stores.sql import SQLStore
 from fastapi_sessionkit.stores.sql import postgres as driver
 from fastapi_sessionkit.testing import SessionStoreContract
+from fastapi_sessionkit.testing.contract.tools import PATIENCE, ContractClock, cut_off, eventually, key, together
 from tests.stores.postgres_server import ForeignPostgres, PostgresServer
 
 pytestmark = pytest.mark.anyio

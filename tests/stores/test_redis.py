@@ -12,11 +12,11 @@ import pytest
 from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
-from fastapi_sessionkit._contract.tools import PATIENCE, ContractClock, eventually, key
 from fastapi_sessionkit.errors import ConfigurationError
 from fastapi_sessionkit.stores.base import SessionRecord, StoreError
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.testing import SessionStoreContract
+from fastapi_sessionkit.testing.contract.tools import PATIENCE, ContractClock, eventually, key
 from tests.stores.redis_servers import Proxy, RedisServer
 
 A, B = key("a"), key("b")

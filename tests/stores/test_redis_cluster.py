@@ -7,10 +7,10 @@ from contextlib import suppress
 import pytest
 from redis.asyncio import RedisCluster as Client
 
-from fastapi_sessionkit._contract.tools import PATIENCE, ContractClock, eventually, key
 from fastapi_sessionkit.stores.base import SessionRecord, StoreError
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.testing import SessionStoreContract
+from fastapi_sessionkit.testing.contract.tools import PATIENCE, ContractClock, eventually, key
 from tests.stores.redis_servers import RedisCluster
 
 A = key("a")

@@ -10,10 +10,10 @@ from typing import TypeVar
 import pytest
 from redis.asyncio.sentinel import Sentinel
 
-from fastapi_sessionkit._contract.tools import ContractClock, key
 from fastapi_sessionkit.stores.base import SessionRecord, StoreError
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.testing import SessionStoreContract
+from fastapi_sessionkit.testing.contract.tools import ContractClock, key
 from tests.stores.redis_servers import RedisSentinel, RedisServer
 
 PATIENCE = 30.0

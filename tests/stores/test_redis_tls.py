@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from redis.asyncio import Redis
 
-from fastapi_sessionkit._contract.tools import ContractClock, key
 from fastapi_sessionkit.stores.base import SessionRecord, StoreError
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.testing import SessionStoreContract
+from fastapi_sessionkit.testing.contract.tools import ContractClock, key
 from tests.stores.redis_servers import Proxy, RedisServer
 
 A = key("a")

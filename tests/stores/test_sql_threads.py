@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, make_url
 
-from fastapi_sessionkit._contract.tools import ContractClock, key
 from fastapi_sessionkit.stores.sql import SQLStore
+from fastapi_sessionkit.testing.contract.tools import ContractClock, key
 
 THREADS = 8
 CALLS = 3

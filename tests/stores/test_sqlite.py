@@ -12,11 +12,11 @@ from sqlalchemy import MetaData, event
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from fastapi_sessionkit._contract.tools import ContractClock, cut_off, eventually, key, together
 from fastapi_sessionkit.errors import ConfigurationError
 from fastapi_sessionkit.stores.base import StoreError
 from fastapi_sessionkit.stores.sql import SQLStore
 from fastapi_sessionkit.testing import SessionStoreContract
+from fastapi_sessionkit.testing.contract.tools import ContractClock, cut_off, eventually, key, together
 
 pytestmark = pytest.mark.anyio
 

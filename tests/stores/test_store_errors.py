@@ -14,7 +14,6 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-from fastapi_sessionkit._contract.tools import ContractClock, key
 from fastapi_sessionkit.errors import SessionKitError
 from fastapi_sessionkit.stores.base import StoreError
 from fastapi_sessionkit.stores.redis import RedisStore
@@ -22,6 +21,7 @@ from fastapi_sessionkit.stores.redis.reasons import reason as redis_reason
 from fastapi_sessionkit.stores.sql import SQLStore
 from fastapi_sessionkit.stores.sql.reasons import place
 from fastapi_sessionkit.stores.sql.reasons import reason as sql_reason
+from fastapi_sessionkit.testing.contract.tools import ContractClock, key
 from tests.stores.postgres_server import PostgresServer
 from tests.stores.redis_servers import RedisServer
 

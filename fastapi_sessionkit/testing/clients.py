@@ -1,24 +1,16 @@
-"""Helpers for your tests: sign a client in without a login route, and read back what it holds.
-
-``SessionStoreContract`` is the suite that every ``SessionStore`` passes; subclass it to prove your own.
-"""
+"""Signing a test's client in without a login route, and reading back what it holds."""
 
 import asyncio
 import importlib
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from ._request.request_session import RequestSession
-from .cookie import SessionCookie
-from .errors import ConfigurationError
-from .kit import SessionKit
-
-if TYPE_CHECKING:
-    from ._contract import SessionStoreContract
-
-__all__ = ["SessionStoreContract", "session_of", "signed_in"]
+from .._request.request_session import RequestSession
+from ..cookie import SessionCookie
+from ..errors import ConfigurationError
+from ..kit import SessionKit
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -115,10 +107,3 @@ def _stepped(coroutine: Coroutine[Any, Any, T]) -> T:
     raise ConfigurationError(
         "This kit's store needs the event loop, so sign in through a route of the application instead"
     )
-
-
-def __getattr__(name: str) -> Any:
-    """Load the contract, which needs pytest, only when it is asked for."""
-    if name == "SessionStoreContract":
-        return importlib.import_module("fastapi_sessionkit._contract").SessionStoreContract
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ..stores.base import SessionRecord, SessionStore
+from ...stores.base import SessionRecord, SessionStore
 from .base import StoreCases
 from .tools import LIFETIME, ContractClock, key, together
 

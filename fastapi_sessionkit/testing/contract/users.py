@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ..stores.base import SessionStore
+from ...stores.base import SessionStore
 from .base import StoreCases
 from .tools import LIFETIME, ContractClock, key, together
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from ..stores.base import SessionRecord
+from ...stores.base import SessionRecord
 
 Answer = TypeVar("Answer")
 

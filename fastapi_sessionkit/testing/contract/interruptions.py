@@ -1,6 +1,6 @@
 """What is left of a call that is cut off, and of a store that was closed."""
 
-from ..stores.base import SessionStore
+from ...stores.base import SessionStore
 from .base import StoreCases
 from .tools import ContractClock, cut_off, eventually, key, sorted_by_key, together
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ..stores.base import SessionStore
+from ...stores.base import SessionStore
 from .base import StoreCases
 from .tools import LIFETIME, ContractClock, key, together
 

@@ -1,4 +1,4 @@
-"""What every ``SessionStore`` must do, as tests to inherit. Users import it from ``fastapi_sessionkit.testing``."""
+"""``SessionStoreContract``: every group of cases for stores, as one class to inherit."""
 
 import pytest
 

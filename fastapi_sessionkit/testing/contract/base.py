@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from ..stores.base import SessionStore
+from ...stores.base import SessionStore
 from .tools import ContractClock
 
 
