@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from typing_extensions import get_protocol_members
+
 from .errors import ConfigurationError
 
 Duration = timedelta | float
@@ -28,6 +30,15 @@ def require_bool(value: object, name: str) -> None:
     """Refuse what is not ``True`` or ``False``: the text "false", from a file, would count as true."""
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} is True or False, not {value!r}")
+
+
+def offers(value: object, protocol: type) -> bool:
+    """Whether an object has every method of a protocol, looked up as a call looks it up.
+
+    So a wrapper may pass them on by ``__getattr__``, which ``isinstance`` does not see from Python 3.12 on.
+    """
+    members = get_protocol_members(protocol)
+    return not isinstance(value, type) and all(callable(getattr(value, name, None)) for name in members)
 
 
 def require_text(value: object, name: str) -> None:

@@ -33,7 +33,7 @@ from ._request.origin import OriginPolicy
 from ._request.request_session import RequestSession
 from ._request.revalidation import Revalidation
 from ._request.services import Services
-from ._settings import Duration, in_seconds
+from ._settings import Duration, in_seconds, offers
 from .access import Access
 from .backends import BackendContext, CookieBackend, SessionBackend, StoreBackend
 from .backends.base import directory_of
@@ -330,14 +330,15 @@ def _checked_model(model: object) -> Any:
     return model
 
 
-def _backend(backend: object) -> SessionBackend:
+def _backend(backend: Any) -> SessionBackend:
     if backend is None:
         return CookieBackend()
     if isinstance(backend, type):
         raise ConfigurationError(f"SessionKit(backend=...) takes an instance: backend={backend.__name__}(...)")
-    if isinstance(backend, SessionBackend):
-        return backend
-    if isinstance(backend, SessionStore):
+    if offers(backend, SessionBackend):
+        given: SessionBackend = backend
+        return given
+    if offers(backend, SessionStore):
         return StoreBackend(backend)
     raise ConfigurationError(
         f"SessionKit(backend=...) takes a SessionBackend or a SessionStore such as MemoryStore(), not {backend!r}"

@@ -6,6 +6,7 @@ from typing import Protocol, cast, runtime_checkable
 
 from itsdangerous import Signer
 
+from .._settings import offers
 from ..errors import ConfigurationError
 from ..stores.base import SessionRecord
 from .keys import KeyedSigner
@@ -49,7 +50,8 @@ class Loaded:
 
     Attributes:
         record: the live record.
-        key: where the backend keeps it; empty where the token is the record.
+        key: where the backend keeps it, which opens nothing and is the handle that ``kit.sessions`` gives: 64 lower-case
+            hexadecimal digits; empty where the token is the record.
         superseded: the token was rotated away and is in its grace: its bearer is served, and gets no new token.
         before: the session's data when the token was rotated away, where it has changed since: the token keeps no more
             than the roles and permissions in it.
@@ -78,7 +80,7 @@ class SessionBackend(Protocol):
     world is broken.
 
     A backend that wraps another passes every call on, and offers the methods of ``SessionDirectory`` where the other
-    does.
+    does. Prove an implementation with ``fastapi_sessionkit.testing.SessionBackendContract``.
     """
 
     def bind(self, context: BackendContext) -> None:
@@ -146,16 +148,9 @@ class SessionDirectory(Protocol):
         ...
 
 
-_ABILITIES = ("of_user", "end", "end_user", "purge")
-
-
 def directory_of(backend: object) -> SessionDirectory | None:
-    """The backend, where it can list and end sessions.
-
-    Its attributes are looked up as a call looks them up, so that a wrapper may pass them on by ``__getattr__``.
-    """
-    able = all(callable(getattr(backend, name, None)) for name in _ABILITIES)
-    return cast("SessionDirectory", backend) if able else None
+    """The backend, where it can list and end sessions."""
+    return cast("SessionDirectory", backend) if offers(backend, SessionDirectory) else None
 
 
 def refuse_second_kit(backend: object, context: BackendContext | None) -> None:

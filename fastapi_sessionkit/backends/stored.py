@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import anyio
 from itsdangerous import BadSignature
 
+from .._settings import offers
 from ..errors import ConfigurationError, StoreUnavailable
 from ..stores.base import SessionRecord, SessionStore
 from .base import BackendContext, Change, Loaded, Written, refuse_second_kit
@@ -33,7 +34,7 @@ class StoreBackend:
     """
 
     def __init__(self, store: SessionStore) -> None:
-        if isinstance(store, type) or not isinstance(store, SessionStore):
+        if not offers(store, SessionStore):
             raise ConfigurationError(f"StoreBackend takes a SessionStore such as MemoryStore(), not {store!r}")
         self.store = store
         self._context: BackendContext | None = None
