@@ -105,7 +105,7 @@ def test_a_public_name_lives_in_a_module_without_an_underscore(name: str) -> Non
 def test_the_helpers_for_tests_have_a_module_of_their_own() -> None:
     testing = import_module(f"{PACKAGE}.testing")
 
-    assert sorted(testing.__all__) == ["SessionStoreContract", "session_of", "signed_in"]
+    assert sorted(testing.__all__) == ["SessionBackendContract", "SessionStoreContract", "session_of", "signed_in"]
     assert all(hasattr(testing, name) for name in testing.__all__)
 
 

@@ -1,7 +1,7 @@
 """Helpers for your tests: sign a client in without a login route, and read back what it holds.
 
-``SessionStoreContract`` is the suite that every ``SessionStore`` passes; subclass it to prove your own. It needs
-pytest, so it is loaded only when somebody asks for it.
+``SessionStoreContract`` and ``SessionBackendContract`` are the suites that every store and every backend pass;
+subclass them to prove your own. They need pytest, so they are loaded only when somebody asks for them.
 """
 
 import importlib
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from .clients import session_of, signed_in
 
 if TYPE_CHECKING:
-    from .contract import SessionStoreContract
+    from .contract import SessionBackendContract, SessionStoreContract
 
-__all__ = ["SessionStoreContract", "session_of", "signed_in"]
+__all__ = ["SessionBackendContract", "SessionStoreContract", "session_of", "signed_in"]
 
 
 def __getattr__(name: str) -> Any:

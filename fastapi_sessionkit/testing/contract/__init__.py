@@ -1,5 +1,9 @@
-"""What every ``SessionStore`` must do, as tests to inherit. Users import it from ``fastapi_sessionkit.testing``."""
+"""What every store and every backend must do, as tests to inherit.
 
+Users import the two classes from ``fastapi_sessionkit.testing``.
+"""
+
+from .backend import SessionBackendContract
 from .store import SessionStoreContract
 
-__all__ = ["SessionStoreContract"]
+__all__ = ["SessionBackendContract", "SessionStoreContract"]

@@ -5,8 +5,10 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
+from ...backends.base import Change, Loaded, SessionBackend, Written
 from ...stores.base import SessionRecord
 
 Answer = TypeVar("Answer")
@@ -106,3 +108,42 @@ async def eventually(check: Callable[[], Awaitable[bool]]) -> bool:
 
 def sorted_by_key(sessions: Sequence[tuple[str, SessionRecord | None]]) -> list[tuple[str, SessionRecord | None]]:
     return sorted(sessions, key=lambda session: session[0])
+
+
+Facts = tuple[bytes, float, float, float, float]
+
+
+def facts(record: SessionRecord) -> Facts:
+    """What every backend keeps of a record: its data, and its times to the microsecond."""
+    times = record.created_at, record.authenticated_at, record.last_seen_at, record.expires_at
+    created, authenticated, seen, expires = (round(time, 6) for time in times)
+    return record.data, created, authenticated, seen, expires
+
+
+async def begun(
+    backend: SessionBackend, record: SessionRecord, *, replaces: Loaded | None = None
+) -> tuple[bytes, Loaded]:
+    """The token of a new session, and what it leads to."""
+    token = (await backend.create(record, replaces=replaces)).encode()
+    loaded = await backend.load(token)
+    assert loaded is not None
+    return token, loaded
+
+
+def current(token: bytes, written: Written | None) -> bytes:
+    """The token that the client has once it has the answer."""
+    return token if written is None or written.token is None else written.token.encode()
+
+
+def with_data(data: bytes) -> Change:
+    """A change that puts other data into a record."""
+    return lambda record: replace(record, data=data)
+
+
+class Refused(Exception):
+    """Raised by a change that is not to be made."""
+
+
+def refusing(record: SessionRecord) -> SessionRecord:
+    """A change that is not to be made."""
+    raise Refused(record.version)
