@@ -136,7 +136,7 @@ def test_csrf_that_is_refused_is_logged(everything_logged: pytest.LogCaptureFixt
 
     client.post("/a", headers={"sec-fetch-site": "cross-site"})
 
-    assert "POST '/a': refused, the session's cookie came from another origin" in everything_logged.text
+    assert "POST '/a': Cross-origin request refused: it came from" in everything_logged.text
 
 
 def test_without_debug_no_decision_is_logged(everything_logged: pytest.LogCaptureFixture) -> None:

@@ -153,8 +153,13 @@ def test_other_cookies_are_no_business_of_the_check() -> None:
         ("https://app.example", "APP.EXAMPLE", True),
         ("https://app.example:443", "app.example", True),
         ("https://app.example", "app.example:443", True),
-        ("http://app.example:80", "app.example", True),
-        ("http://app.example", "app.example:80", True),
+        ("http://app.example:80", "app.example", False),
+        ("http://app.example", "app.example:80", False),
+        ("http://app.example", "app.example", False),
+        ("http://app.example:443", "app.example:443", False),
+        ("http://app.example:8443", "app.example:8443", False),
+        ("capacitor://app.example", "app.example", False),
+        ("wss://app.example", "app.example", False),
         ("https://app.example:8443", "app.example:8443", True),
         ("https://[::1]:8443", "[::1]:8443", True),
         ("https://[::1]", "[::1]:443", True),
@@ -179,13 +184,87 @@ def test_other_cookies_are_no_business_of_the_check() -> None:
     ],
 )
 def test_origin_matches_the_host_up_to_case_and_the_default_port(origin: str, host: str, same: bool) -> None:
-    """The host decides. The scheme does not: behind a proxy that ends TLS the application does not know its own."""
     scenario = Scenario()
     cookie = signed_in(scenario.client, scenario.kit, ADA).cookies["__Host-session"]
     scenario.client.cookies.clear()
     headers = {"Origin": origin, "Host": host, "Cookie": f"__Host-session={cookie}"}
 
     assert scenario.act(headers) == (200 if same else 403)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "same"),
+    [
+        ("http://app.example", "app.example", True),
+        ("http://app.example:80", "app.example", True),
+        ("http://app.example", "app.example:80", True),
+        ("https://app.example", "app.example", True),
+        ("https://app.example", "app.example:443", True),
+        ("http://app.example", "app.example:443", False),
+        ("https://app.example", "app.example:80", False),
+        ("capacitor://app.example", "app.example", False),
+    ],
+)
+def test_what_looks_like_an_http_site_may_be_behind_a_proxy_that_ends_tls(origin: str, host: str, same: bool) -> None:
+    scenario = Scenario(base_url="http://app.example", cookie=CookieSettings(https_only=False)).sign_in()
+
+    assert scenario.act({"Origin": origin, "Host": host}) == (200 if same else 403)
+
+
+def test_an_http_page_of_the_same_host_acts_where_it_is_trusted() -> None:
+    assert verdict({"Origin": "http://app.example"}, trusted_origins=["http://app.example"]) == 200
+
+
+# What a refusal says
+
+
+def refusal_of(path: str, headers: dict[str, str] | list[tuple[str, str]], **request: Any) -> str:
+    scenario = Scenario()
+    if path == "/act":
+        scenario.sign_in()
+    response = scenario.client.post(path, headers=headers, **request)
+    assert response.status_code == 403
+    return str(response.json()["detail"])
+
+
+@pytest.mark.parametrize("path", ["/act", "/login"])
+def test_a_refusal_names_the_origin_and_the_setting(path: str) -> None:
+    text = refusal_of(path, {"Origin": ELSEWHERE, "Sec-Fetch-Site": "cross-site"})
+
+    assert repr(ELSEWHERE) in text
+    assert "SessionKit(trusted_origins=[...])" in text
+    assert "identity provider" not in text
+
+
+@pytest.mark.parametrize("path", ["/act", "/login"])
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        ([("Sec-Fetch-Site", "cross-site")], "another site, which sent no Origin"),
+        ([("Origin", ELSEWHERE), ("Origin", SAME)], "more than one Origin"),
+        ([("Origin", "null")], "'null'"),
+    ],
+)
+def test_a_refusal_says_so_where_there_is_no_one_origin(path: str, headers: list[tuple[str, str]], named: str) -> None:
+    assert f"it came from {named}." in refusal_of(path, headers)
+
+
+@pytest.mark.parametrize("path", ["/act", "/login"])
+def test_a_refusal_shows_no_more_of_an_origin_than_is_safe(path: str) -> None:
+    headers: Any = [(b"origin", b"x" * 90 + b"\x1b[2J\xc3\xa9'\"" + b"y" * 5_000)]
+    text = refusal_of(path, headers)
+
+    assert "\\x1b[2J\\xc3\\xa9" in text
+    assert text.isascii()
+    assert text.isprintable()
+    assert len(text) < 300
+
+
+@pytest.mark.parametrize("form", [{"data": {"code": "1"}}, {"files": {"code": b"1"}}])
+def test_a_refused_form_post_that_signs_in_may_be_an_identity_provider_s(form: dict[str, Any]) -> None:
+    assert "An identity provider" in refusal_of("/login", {"Origin": ELSEWHERE}, **form)
+    assert "identity provider" not in refusal_of("/act", {"Origin": ELSEWHERE}, **form)
+    assert "identity provider" not in refusal_of("/login", {"Origin": ELSEWHERE}, json={"code": "1"})
 
 
 # Headers given twice
@@ -320,10 +399,6 @@ def test_login_csrf_signs_nobody_in_as_the_attacker(headers: dict[str, str], wit
     assert session_of(scenario.client, scenario.kit) == (ADA if with_session else None)
 
 
-def test_login_csrf_says_where_an_identity_provider_belongs() -> None:
-    assert "trusted_origins" in Scenario().client.post("/login", headers={"Origin": ELSEWHERE}).json()["detail"]
-
-
 def test_a_trusted_identity_provider_that_posts_back_may_sign_in() -> None:
     scenario = Scenario(trusted_origins=["https://accounts.example"])
     headers = {"Origin": "https://accounts.example", "Sec-Fetch-Site": "cross-site"}
@@ -386,6 +461,7 @@ def handshake(scenario: Scenario, headers: dict[str, str], path: str = "/socket"
         ({"Origin": SIBLING, "Sec-Fetch-Site": "same-site"}, "refused"),
         ({"Origin": "null"}, "refused"),
         ({"Origin": "https://app.example:8443"}, "refused"),
+        ({"Origin": "http://app.example"}, "refused"),
     ],
 )
 def test_websocket_hijacking_is_refused_at_the_handshake(headers: dict[str, str], answer: str) -> None:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._request.changes import Action
 from .._request.lookup import request_session_of_kit
-from .._request.origin import SAFE_METHODS
+from .._request.origin import SAFE_METHODS, refusal
 from .._request.request_session import SCOPE_KEY, RequestSession
 from .._request.services import Services
 from ..errors import Forbidden, StoreUnavailable
@@ -109,14 +109,9 @@ class SessionMiddleware:
         services = self.services
         if services.transport.rides_along and own.token is not None and not services.origins.allows(scope):
             own.asked = True
-            method = scope.get("method", "GET")
-            logger.debug(
-                "%s %r: refused, the session's %s came from another origin",
-                method,
-                scope["path"],
-                services.transport.noun,
-            )
-            raise Forbidden("Cross-origin request refused")
+            error = Forbidden(refusal(scope, "request"))
+            logger.debug("%s %r: %s", scope.get("method", "GET"), scope["path"], error.detail)
+            raise error
 
     async def _respond(
         self, error: Exception, scope: Scope, receive: Receive, send: Send, *, handled: bool = True

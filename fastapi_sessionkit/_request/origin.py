@@ -19,7 +19,10 @@ _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _ORIGIN = re.compile(
     rf"https?://(?:{_LABEL}(?:\.{_LABEL})*|\[(?P<v6>[0-9a-f:.]+)\])(?::(?P<port>[1-9][0-9]{{0,4}}))?", re.IGNORECASE
 )
-_DEFAULT_PORTS = {"http": ":80", "https": ":443", "ws": ":80", "wss": ":443"}
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_SECURE = frozenset({"https", "wss"})
+_SHOWN = 100
+"""How many characters of an ``Origin`` a refusal shows: the client sends whatever it likes."""
 
 
 class OriginPolicy:
@@ -48,16 +51,50 @@ class OriginPolicy:
             return True
         if sites:
             return all(site in {"same-origin", "none"} for site in sites)
-        return not origins or (len(hosts) == 1 and _same_host(origins[0], hosts[0]))
+        return not origins or (len(hosts) == 1 and _is_own_page(origins[0], hosts[0], scope.get("scheme", "http")))
+
+
+def refusal(scope: Scope, what: str) -> str:
+    """The text of a refusal: where the request came from, and the setting that would let it pass.
+
+    Args:
+        scope: the request.
+        what: what was refused, ``"request"`` or ``"sign-in"``.
+    """
+    text = (
+        f"Cross-origin {what} refused: it came from {_source(scope)}. Other origins that may do this are listed in "
+        "SessionKit(trusted_origins=[...])"
+    )
+    if what == "sign-in" and _is_form_post(scope):
+        text += ". An identity provider that posts back (response_mode=form_post) belongs there too"
+    return text
+
+
+def _source(scope: Scope) -> str:
+    origins = _values(scope, b"origin")
+    if len(origins) == 1:
+        return ascii(origins[0][:_SHOWN])
+    return "more than one Origin" if origins else "another site, which sent no Origin"
+
+
+def _is_form_post(scope: Scope) -> bool:
+    kinds = [value.partition(";")[0].strip().lower() for value in _values(scope, b"content-type")]
+    return scope.get("method") == "POST" and kinds in (["application/x-www-form-urlencoded"], ["multipart/form-data"])
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:
     return [value.decode("latin-1").strip() for key, value in scope["headers"] if key == name]
 
 
-def _same_host(origin: str, host: str) -> bool:
-    scheme, _, authority = _normal(origin).partition("://")
-    return authority != "" and authority == host.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ""))
+def _is_own_page(origin: str, host: str, scheme: str) -> bool:
+    """Whether a page of this very host sent it; on an https site that page came over https as well.
+
+    Behind a proxy that ends TLS the application may take itself for an http site, so there a page may have either.
+    """
+    of_page, _, authority = _normal(origin).partition("://")
+    if of_page not in ({"https"} if scheme in _SECURE else _DEFAULT_PORTS.keys()):
+        return False
+    return authority != "" and authority == host.lower().removesuffix(_DEFAULT_PORTS[of_page])
 
 
 def _normal(origin: str) -> str:

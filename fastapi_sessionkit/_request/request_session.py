@@ -18,7 +18,7 @@ from ..session import SessionInfo
 from ..transport import Headers
 from .changes import Action, Changes
 from .codec import FieldPatch, M, Misfit, SessionCodec, Update
-from .origin import SAFE_METHODS
+from .origin import SAFE_METHODS, refusal
 from .reading import Known
 from .revalidation import Revalidation
 from .rights import restricted
@@ -386,10 +386,7 @@ class RequestSession(Generic[M]):
 
     def _require_same_origin(self) -> None:
         if self.scope.get("method") not in SAFE_METHODS and not self.services.origins.allows(self.scope):
-            raise Forbidden(
-                "Cross-origin sign-in refused. An identity provider that posts back belongs in "
-                "SessionKit(trusted_origins=[...])"
-            )
+            raise Forbidden(refusal(self.scope, "sign-in"))
 
     def _require_room(self, data: bytes, session: M) -> None:
         if self.loaded is None:
