@@ -6,9 +6,10 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Generic
+from typing import Annotated, Any, Generic
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter
+from pydantic.fields import FieldInfo
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
@@ -60,6 +61,7 @@ M = TypeVar("M", bound=BaseModel, default=Session)
 T = TypeVar("T")
 
 ENVIRONMENT = "SESSIONKIT_SECRET_KEY"
+_IDLE_TIMEOUT = timedelta(days=7)
 _SHORTEST = 32
 _HOW_TO = """Make one with: python -c "import secrets; print(secrets.token_urlsafe(48))" """.strip()
 
@@ -75,7 +77,8 @@ class SessionKit(Generic[M]):
             the environment variable ``SESSIONKIT_SECRET_KEY``.
         backend: a ``SessionBackend`` or a ``SessionStore``; by default ``CookieBackend()``.
         cookie: how the cookie is sent.
-        idle_timeout: a session that is not used this long has ended; ``timedelta`` or seconds.
+        idle_timeout: a session that is not used this long has ended; ``timedelta`` or seconds. At most
+            ``absolute_timeout``; by default 7 days, or that where it is less.
         absolute_timeout: a session that is this old has ended, however much it is used.
         rotation_grace: how long a rotated id serves requests under way.
         access: how to read roles and permissions from the session.
@@ -104,7 +107,7 @@ class SessionKit(Generic[M]):
         secret_key: str | SecretStr | Sequence[str | SecretStr] | None = None,
         backend: SessionBackend | SessionStore | None = None,
         cookie: CookieSettings = CookieSettings(),
-        idle_timeout: Duration = timedelta(days=7),
+        idle_timeout: Duration = _IDLE_TIMEOUT,
         absolute_timeout: Duration = timedelta(days=30),
         rotation_grace: Duration = timedelta(seconds=10),
         access: Access = Access(),
@@ -141,9 +144,7 @@ class SessionKit(Generic[M]):
             transport=transport,
             origins=OriginPolicy(trusted_origins, enabled=cross_origin_protection),
             access=_checked(access, Access, "access"),
-            lifetimes=Lifetimes(
-                in_seconds(idle_timeout, "idle_timeout"), in_seconds(absolute_timeout, "absolute_timeout"), clock
-            ),
+            lifetimes=_lifetimes(idle_timeout, absolute_timeout, clock),
             rotation_grace=in_seconds(rotation_grace, "rotation_grace", zero=True),
             revalidation=_revalidation(revalidate, in_seconds(revalidate_every, "revalidate_every", zero=True), clock),
         )
@@ -294,6 +295,17 @@ class SessionKit(Generic[M]):
         request_session_of(request.scope, "kit.regenerate_session", self).rotate()
 
 
+def _lifetimes(idle_timeout: Duration, absolute_timeout: Duration, clock: Callable[[], float]) -> Lifetimes:
+    """The two lifetimes. The default of one, which nobody wrote, is cut off at the other; what is written must fit."""
+    idle, absolute = in_seconds(idle_timeout, "idle_timeout"), in_seconds(absolute_timeout, "absolute_timeout")
+    if idle > absolute and idle_timeout is not _IDLE_TIMEOUT:
+        raise ConfigurationError(
+            f"idle_timeout={idle_timeout!r} is more than absolute_timeout, {timedelta(seconds=absolute)}, which ends a session "
+            "however much it is used: make idle_timeout shorter, or absolute_timeout longer"
+        )
+    return Lifetimes(min(idle, absolute), absolute, clock)
+
+
 def _revalidation(hook: Any, every: float, clock: Callable[[], float]) -> Revalidation[Any] | None:
     if hook is None:
         return None
@@ -327,7 +339,27 @@ def _checked_model(model: object) -> Any:
         raise ConfigurationError(
             f"SessionKit(model) takes a Pydantic model such as a subclass of Session, not {model!r}"
         )
+    _refuse_nobody(model)
     return model
+
+
+def _refuse_nobody(model: type[BaseModel]) -> None:
+    """Refuse a model whose ``user_id`` may name nobody: such a session would count as signed in."""
+    field = model.model_fields.get("user_id")
+    if field is not None and (field.default in (None, "") or _takes_none(field)):
+        raise ConfigurationError(
+            f"{model.__name__}.user_id may be None or blank, and a session without a user would count as signed in: write "
+            "user_id: str, without a default. For a visitor there is no session, and Depends(kit.get_session) gives None"
+        )
+
+
+def _takes_none(field: FieldInfo) -> bool:
+    annotation: Any = Annotated[field.annotation, field]
+    try:
+        taken = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(None)
+    except Exception:  # noqa: BLE001 - whatever a validator raises, it does not take it
+        return False
+    return taken is None
 
 
 def _backend(backend: Any) -> SessionBackend:

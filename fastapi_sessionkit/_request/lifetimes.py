@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
+from ..errors import ConfigurationError
 from ..stores.base import SessionRecord
 
 
@@ -16,6 +18,15 @@ class Lifetimes:
     idle: float
     absolute: float
     clock: Callable[[], float]
+
+    def checked_idle(self, ttl: float | None) -> float | None:
+        """A session's own idle lifetime, or ``ConfigurationError`` for one that the absolute lifetime would cut short."""
+        if ttl is not None and ttl > self.absolute:
+            raise ConfigurationError(
+                f"ttl={timedelta(seconds=ttl)} is more than the kit's absolute_timeout, {timedelta(seconds=self.absolute)}, "
+                "which ends a session however much it is used: make ttl shorter, or absolute_timeout longer"
+            )
+        return ttl
 
     def new_record(self, data: bytes, user_id: str | None, idle: float | None) -> SessionRecord:
         """The record of a session that begins now; ``idle``: its own idle lifetime, the kit's if ``None``."""

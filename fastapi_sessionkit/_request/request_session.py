@@ -279,6 +279,7 @@ class RequestSession(Generic[M]):
             raise TypeError(
                 f"set_session takes a {model.__name__}, the model of this SessionKit, not a {type(session).__name__}"
             )
+        services.lifetimes.checked_idle(ttl)
         self._require_same_origin()
         data = services.codec.dump(session)
         services.codec.check_readable(session, data)

@@ -7,7 +7,7 @@ import pytest
 from fastapi import Depends, Request
 from pydantic import SecretStr, ValidationError
 
-from fastapi_sessionkit import MemoryStore, Session, SessionKit, clear_session, set_session
+from fastapi_sessionkit import ConfigurationError, MemoryStore, Session, SessionKit, clear_session, set_session
 from fastapi_sessionkit.testing import session_of, signed_in
 from tests.mutation.support import in_a_dependency, runs
 from tests.support import ADA, COOKIE, SECRET, AppSession, Clock, RecordingStore, application, holding
@@ -67,11 +67,24 @@ def test_ttl_may_be_longer_than_the_kits_idle_lifetime(kit: SessionKit[AppSessio
 
 
 def test_ttl_does_not_outlast_the_absolute_lifetime(kit: SessionKit[AppSession], clock: Clock) -> None:
-    client = runs(kit, lambda request: set_session(request, ADA, ttl=timedelta(days=90)), None)
+    client = runs(kit, lambda request: set_session(request, ADA, ttl=timedelta(days=30)), None)
 
-    clock.advance(30 * 86_400)
-
+    clock.advance(30 * 86_400 - 1)
+    assert session_of(client, kit) == ADA
+    clock.advance(1)
     assert session_of(client, kit) is None
+
+
+@pytest.mark.parametrize("of", ["module", "kit"])
+@pytest.mark.parametrize("ttl", [timedelta(days=30, seconds=1), 90 * 86_400])
+def test_a_ttl_above_the_absolute_lifetime_raises_and_names_both(
+    kit: SessionKit[AppSession], ttl: Any, of: str
+) -> None:
+    def attempt(request: Request) -> None:
+        with pytest.raises(ConfigurationError, match=r"^ttl=.*absolute_timeout, 30 days"):
+            (set_session if of == "module" else kit.set_session)(request, ADA, ttl=ttl)
+
+    assert session_of(runs(kit, attempt, None), kit) is None
 
 
 @pytest.mark.parametrize("ttl", [0, -1, float("nan"), "1h", True])
