@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, NoReturn
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
 from .stores.base import SessionRecord
@@ -17,6 +17,13 @@ def _plain(text: str) -> str:
     if not text.isprintable() and _CONTROL.search(text):
         raise ValueError("must not contain control characters")
     return text
+
+
+def _of_text(value: object) -> object:
+    if value is None or isinstance(value, (str, bytes)):  # of None and bytes str() makes no id
+        return value
+    kind = type(value).__name__
+    raise PydanticCustomError("string_type", "must be text, not {kind}: write user_id=str(user.id)", {"kind": kind})
 
 
 def _not_blank(text: str) -> str:
@@ -31,17 +38,21 @@ def _address(text: str) -> str:
     return _plain(text)
 
 
-UserId = Annotated[str, StringConstraints(max_length=255), AfterValidator(_not_blank)]
-Email = Annotated[str, StringConstraints(max_length=320), AfterValidator(_address)]
-Role = Annotated[str, StringConstraints(max_length=100), AfterValidator(_plain)]
-Permission = Annotated[str, StringConstraints(max_length=200)]
+UserId = Annotated[
+    str, StringConstraints(strict=True, max_length=255), AfterValidator(_not_blank), BeforeValidator(_of_text)
+]
+Email = Annotated[str, StringConstraints(strict=True, max_length=320), AfterValidator(_address)]
+Role = Annotated[str, StringConstraints(strict=True, max_length=100), AfterValidator(_plain)]
+Permission = Annotated[str, StringConstraints(strict=True, max_length=200)]
 
 
 class Session(BaseModel):
     """Who is signed in. Subclass it for your own fields; values are immutable for the length of a request.
 
-    Strict: values are not converted (``user_id=1`` is an error), except that ``roles`` and ``permissions`` take any
-    list or tuple of strings. Frozen: assigning to a field raises; use ``update_session(request, field=value)``.
+    The fields here are strict: values are not converted (``user_id=1`` is an error), except that ``roles`` and
+    ``permissions`` take any list or tuple of strings. Your own fields convert as Pydantic usually does, unless you say
+    ``model_config = ConfigDict(strict=True)``. Frozen: assigning to a field raises; use
+    ``update_session(request, field=value)``.
     Extra fields are kept, as far as JSON can hold them; ``model_config = ConfigDict(extra="forbid")`` refuses them.
     Validation errors never show the values, so that they may be logged.
 
@@ -56,7 +67,7 @@ class Session(BaseModel):
         pydantic.ValidationError: at construction, and on assignment to a field.
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, strict=True, extra="allow", hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
     user_id: UserId
     email: Email | None = None

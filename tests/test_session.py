@@ -3,17 +3,19 @@
 import copy
 import pickle
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
+from uuid import uuid4
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, FutureDatetime, ValidationError, model_validator
 
 from fastapi_sessionkit import MemoryStore, Session, SessionInfo, SessionKit
+from fastapi_sessionkit._request.codec import Misfit, SessionCodec
 from fastapi_sessionkit.stores.base import SessionRecord
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.support import SECRET, client_of, new_kit
+from tests.support import SECRET, application, client_of, new_kit
 
 # What it accepts
 
@@ -119,12 +121,66 @@ def test_a_subclass_may_forbid_extra_fields() -> None:
         Closed(user_id="u", theme="dark")  # type: ignore[call-arg]
 
 
-def test_a_subclass_is_strict_too() -> None:
-    class WithAge(Session):
-        age: int = 0
+@pytest.mark.parametrize("user_id", [1, 1.5, True, uuid4(), object()], ids=lambda value: type(value).__name__)
+def test_an_id_that_is_no_text_is_refused_with_what_to_write(user_id: Any) -> None:
+    with pytest.raises(ValidationError, match=rf"not {type(user_id).__name__}: write user_id=str\(user\.id\)"):
+        Session(user_id=user_id)
 
+
+@pytest.mark.parametrize("user_id", [None, b"u"])
+def test_what_str_makes_no_id_of_is_not_told_to_try(user_id: Any) -> None:
+    with pytest.raises(ValidationError, match="valid string") as caught:
+        Session(user_id=user_id)
+
+    assert "str(" not in str(caught.value)
+
+
+class Convertible(Session):
+    born: date | None = None
+    count: int = 0
+
+
+@pytest.mark.parametrize("wrong", [{"email": b"a@b"}, {"role": b"r"}, {"roles": [b"r"]}, {"permissions": [b"p"]}])
+def test_the_fields_of_session_stay_strict_in_a_subclass(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        WithAge(user_id="u", age="7")  # type: ignore[arg-type]
+        Convertible(**{"user_id": "u", **wrong})
+
+
+def test_a_subclass_s_own_fields_convert_as_pydantic_usually_does() -> None:
+    session = Convertible(user_id="u", born="2020-01-01", count="3")  # type: ignore[arg-type]
+
+    assert (session.born, session.count) == (date(2020, 1, 1), 3)
+
+
+def test_a_subclass_may_say_that_its_own_fields_are_strict() -> None:
+    class Strict(Convertible):
+        model_config = ConfigDict(strict=True)
+
+    for wrong in ({"born": "2020-01-01"}, {"count": "3"}):
+        with pytest.raises(ValidationError):
+            Strict.model_validate({"user_id": "u", **wrong})
+    assert Strict(user_id="u", roles=["a"]).roles == ("a",)  # type: ignore[arg-type]
+
+
+def test_what_is_stored_is_read_as_what_is_given() -> None:
+    codec = SessionCodec(Convertible)
+    stored = b'{"user_id": "u", "born": "2020-01-01", "count": "3"}'
+
+    assert codec.read(stored) == Convertible(user_id="u", born=date(2020, 1, 1), count=3)
+    with pytest.raises(Misfit, match="user_id"):
+        codec.read(b'{"user_id": 1}')
+
+
+def test_an_update_converts_a_subclass_s_own_fields_too() -> None:
+    kit = SessionKit(Convertible, secret_key=SECRET, backend=MemoryStore())
+    app, client = application(kit)
+
+    @app.post("/")
+    async def change(request: Request) -> None:
+        kit.update_session(request, born="2020-01-01", count="3")
+
+    assert signed_in(client, kit, Convertible(user_id="u")).post("/").status_code == 200
+    assert session_of(client, kit) == Convertible(user_id="u", born=date(2020, 1, 1), count=3)
 
 
 def test_an_error_does_not_show_the_value_that_was_refused() -> None:

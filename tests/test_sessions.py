@@ -89,7 +89,7 @@ async def test_list_leaves_out_what_a_shorter_absolute_lifetime_ends(clock: Cloc
     await World(store, clock).signed_in()
     clock.advance(60)
 
-    assert await World(store, clock, absolute_timeout=60).kit.sessions.list("ada") == []
+    assert await World(store, clock, idle_timeout=60, absolute_timeout=60).kit.sessions.list("ada") == []
 
 
 async def test_a_rotated_session_is_listed_once(world: World, clock: Clock) -> None:
