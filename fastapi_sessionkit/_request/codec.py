@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticCustomError, PydanticSerializationError
+
+from .spelling import probably_meant
 
 from .envelope import NAME, opened
 
@@ -99,21 +101,22 @@ class SessionCodec(Generic[M]):
                     "PlainSerializer that writes the value, or keep it elsewhere"
                 )
 
-    def patched(self, session: M, changes: Mapping[str, Any], gone: Collection[str] = ()) -> M:
-        """The session with some fields changed and others gone, validated as a whole.
+    def patched(self, session: M, changes: Mapping[str, Any]) -> M:
+        """The session with some fields changed, validated as a whole.
 
         Raises:
-            pydantic.ValidationError: when it would not fit the model.
+            pydantic.ValidationError: when it would not fit the model, or a name is a slip of the pen.
         """
-        kept = {name: value for name, value in fields_of(session).items() if name not in gone}
-        return self._validate({**kept, **changes})
+        self._refuse_misspelt(changes, fields_of(session))
+        return self._laid_over(session, changes)
 
     def check_patch(self, changes: Mapping[str, Any]) -> None:
         """Validate the changed fields alone, for a session that is not loaded yet.
 
         Raises:
-            pydantic.ValidationError: when one of them does not fit its field.
+            pydantic.ValidationError: when one of them does not fit its field, or a name is a slip of the pen.
         """
+        self._refuse_misspelt(changes)
         try:
             self._validate(changes)
         except ValidationError as error:
@@ -136,7 +139,7 @@ class SessionCodec(Generic[M]):
         else:
             wanted = fields_of(self.load(patch.data))
             changes = {name: wanted[name] for name in patch.names if name in wanted}
-            changed = self.patched(session, changes, [name for name in patch.names if name not in wanted])
+            changed = self._laid_over(session, changes, [name for name in patch.names if name not in wanted])
         after = self.dump(changed)
         self.check_readable(changed, after)
         envelope = opened(data)
@@ -153,6 +156,23 @@ class SessionCodec(Generic[M]):
         """The largest fields and how many bytes of JSON each takes."""
         sizes = {name: len(json.dumps(value)) for name, value in json.loads(opened(data).body).items()}
         return dict(sorted(sizes.items(), key=lambda item: -item[1])[:most])
+
+    def _laid_over(self, session: M, changes: Mapping[str, Any], gone: Collection[str] = ()) -> M:
+        """The session with some fields changed and others gone, validated as a whole."""
+        kept = {name: value for name, value in fields_of(session).items() if name not in gone}
+        return self._validate({**kept, **changes})
+
+    def _refuse_misspelt(self, changes: Mapping[str, Any], there: Collection[str] = ()) -> None:
+        """Refuse a new extra field whose name is all but that of a declared one."""
+        for name in changes:
+            known = self.model.model_fields
+            meant = None if name in known or name in there else probably_meant(name, known)
+            if meant is not None:
+                text = "The model has no such field: did you mean {meant}? An extra field of that name must be declared"
+                error = PydanticCustomError("misspelt", text, {"meant": repr(meant)})
+                raise ValidationError.from_exception_data(
+                    self.model.__name__, [{"type": error, "loc": (name,), "input": None}], hide_input=True
+                )
 
     def _validate(self, fields: Mapping[str, Any]) -> M:
         extra = self.model.model_config.get("extra")
