@@ -1,7 +1,8 @@
 """Measure what a session costs: ``python -m tests.benchmarks``; docs/performance.md says what and why.
 
 ``cost`` measures in this process, ``server`` under uvicorn, ``report`` writes table and chart from what both left in
-``--results``. Without one of them all three are done.
+``--results``. Without one of them all three are done. ``profile NAME`` says where the time of one candidate
+of ``cost`` goes.
 """
 
 import argparse
@@ -10,16 +11,19 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import cost, report, server
+from tests.benchmarks import breakdown, cost, report, server
 from tests.benchmarks.figures import Figure, environment
 
 
 def main() -> None:
     given = _arguments()
     logging.getLogger("fastapi_sessionkit").setLevel(logging.ERROR)  # most of the 1,000 rules reach no route
+    blocks = 60 if given.quick else given.blocks
+    if given.what == "profile":
+        breakdown.run(given.of, blocks)
+        return
     given.results.mkdir(parents=True, exist_ok=True)
     if given.what in {None, "cost"}:
-        blocks = 60 if given.quick else given.blocks
         _keep(given.results / "cost.json", cost.run(blocks, given.requests))
     if given.what in {None, "server"}:
         rounds, seconds = (3, 0.3) if given.quick else (given.rounds, given.seconds)
@@ -31,7 +35,9 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     formatter = argparse.ArgumentDefaultsHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__, formatter_class=formatter)
-    parser.add_argument("what", nargs="?", choices=["cost", "server", "report"], help="only this")
+    what = ["cost", "server", "report", "profile"]
+    parser.add_argument("what", nargs="?", choices=what, help="only this")
+    parser.add_argument("of", nargs="?", help='profile: a candidate, such as "role, cookie, seen"')
     parser.add_argument("--quick", action="store_true", help="less than a minute, for a first look")
     parser.add_argument("--blocks", type=int, default=400, help="cost: interleaved blocks of each candidate")
     parser.add_argument("--requests", type=int, default=50, help="cost: requests in a block")
@@ -39,7 +45,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=1.0, help="server: how long a turn is")
     parser.add_argument("--results", type=Path, default=Path("benchmark-results"), help="folder of the figures as JSON")
     parser.add_argument("--chart", type=Path, help="where the chart goes, for example docs/images/performance.svg")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if (given.what == "profile") != (given.of is not None):
+        parser.error("profile needs a candidate, and the others nothing")
+    return given
 
 
 def _keep(path: Path, measured: dict[str, Any]) -> None:

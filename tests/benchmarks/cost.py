@@ -6,12 +6,13 @@ Time is the thread's own CPU time, so that other processes of the machine distur
 
 import asyncio
 import gc
+import itertools
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from tests.benchmarks import apps
 from tests.benchmarks.figures import Figure, spread
@@ -21,8 +22,31 @@ USERS = 4_096
 COOKIE_LENGTH = 600
 
 
+class Timed:
+    """Something that can be done again and again, and takes the thread some nanoseconds."""
+
+    async def serve(self, requests: int) -> None:
+        raise NotImplementedError
+
+    async def run(self, requests: int) -> float:
+        """What one of them took, on average."""
+        gc.collect()
+        start = time.thread_time_ns()
+        await self.serve(requests)
+        return (time.thread_time_ns() - start) / requests
+
+    async def run_each(self, requests: int) -> list[int]:
+        """What each of them took."""
+        gc.collect()
+        ends = [time.thread_time_ns()]
+        for _ in range(requests):
+            await self.serve(1)
+            ends.append(time.thread_time_ns())
+        return [end - start for start, end in itertools.pairwise(ends)]
+
+
 @dataclass
-class Candidate:
+class Candidate(Timed):
     """One application with one way to call it, and its nanoseconds a request, one for each block."""
 
     name: str
@@ -33,40 +57,41 @@ class Candidate:
     def __post_init__(self) -> None:
         self.headers = self.client.cycle()
 
-    async def run(self, requests: int) -> float:
+    async def serve(self, requests: int) -> None:
         app, headers, path = self.client.app, self.headers, apps.PATH
         receive, scope_of = apps.receive, apps.scope_of
-        gc.collect()
-        start = time.thread_time_ns()
         for _ in range(requests):
             await app(scope_of(path, next(headers)), receive, _ignore)
-        return (time.thread_time_ns() - start) / requests
 
 
 async def _ignore(message: Any) -> None:
     pass
 
 
-async def candidates() -> dict[str, Candidate]:
-    """Everything that is measured, checked to answer as it should."""
+async def candidates(names: Collection[str] = (), users: int = USERS) -> dict[str, Candidate]:
+    """Everything that is measured, or these only; checked to answer as it should, and warm."""
     made = {
         "bare": (apps.bare(), 1),
         "by hand": (apps.by_hand(), 1),
         "unused": (apps.unused(), 1),
         "role, cookie, seen": (apps.required(), 1),
-        "role, cookie, never seen": (apps.required(), USERS),
+        "role, cookie, never seen": (apps.required(), users),
         "role, memory, seen": (apps.required(in_memory=True), 1),
-        "role, memory, never seen": (apps.required(in_memory=True), USERS),
+        "role, memory, never seen": (apps.required(in_memory=True), users),
         "gate, cookie, seen": (apps.gate(), 1),
-        "gate, cookie, never seen": (apps.gate(), USERS),
+        "gate, cookie, never seen": (apps.gate(), users),
         "gate, memory, seen": (apps.gate(in_memory=True), 1),
-        "gate, memory, never seen": (apps.gate(in_memory=True), USERS),
+        "gate, memory, never seen": (apps.gate(in_memory=True), users),
         "gate, 1,000 rules": (apps.gate(rules=1_000), 1),
     }
     found = {}
-    for name, (app, users) in made.items():
-        found[name] = Candidate(name, await apps.signed_in(app, users, COOKIE_LENGTH))
+    for name in names or made:
+        app, number = made[name]
+        found[name] = Candidate(name, await apps.signed_in(app, number, COOKIE_LENGTH))
         await _check(found[name])
+        await found[name].run(500)
+    gc.collect()
+    gc.freeze()  # what stands here stays: the collector's work is then each candidate's own
     return found
 
 
@@ -85,10 +110,6 @@ async def _check(candidate: Candidate) -> None:
 async def measure(blocks: int, requests: int) -> dict[str, Candidate]:
     found = await candidates()
     order = list(found.values())
-    for candidate in order:
-        await candidate.run(500)
-    gc.collect()
-    gc.freeze()  # what stands here stays: the collector's work is then each candidate's own
     for _ in range(blocks):
         random.shuffle(order)
         for candidate in order:
@@ -112,52 +133,76 @@ TARGETS = {
 }
 
 
-def ratios(found: dict[str, Candidate], name: str, reference: str = "by hand") -> list[float]:
-    """What a candidate costs over bare, relative to another: of ten groups of blocks, the medians' ratio in each."""
-    whole, costs, bare = (_medians(found[each].blocks) for each in (reference, name, "bare"))
-    return [(cost - base) / (all_of_it - base) for cost, all_of_it, base in zip(costs, whole, bare, strict=True)]
+Blocks: TypeAlias = Mapping[str, Sequence[float]]
+"""Nanoseconds a request by name, one for each block."""
 
 
-def _medians(blocks: list[float]) -> list[float]:
+def ratios(
+    blocks: Blocks,
+    name: str,
+    reference: str = "by hand",
+    *,
+    alone: bool = False,
+    of: Callable[[Sequence[float]], float] = statistics.median,
+) -> list[float]:
+    """What a candidate costs over bare, relative to another, in each of ten groups of blocks.
+
+    Args:
+        blocks: what was measured.
+        name: the candidate.
+        reference: what it is relative to.
+        alone: whether it is no whole request, so that nothing of bare's is in it.
+        of: what represents a group.
+    """
+    whole, costs, bare = (_by_group(blocks[each], of) for each in (reference, name, "bare"))
+    over = [0.0] * GROUPS if alone else bare
+    return [(costs[i] - over[i]) / (whole[i] - bare[i]) for i in range(GROUPS)]
+
+
+def quickest_fiftieth(times: Sequence[float]) -> float:
+    """The slowest of the quickest fiftieth: what a request takes while nobody disturbs it."""
+    return statistics.quantiles(times, n=50)[0]
+
+
+def _by_group(blocks: Sequence[float], of: Callable[[Sequence[float]], float]) -> list[float]:
     size = max(1, len(blocks) // GROUPS)
-    return [statistics.median(blocks[start : start + size]) for start in range(0, size * GROUPS, size)]
+    return [of(blocks[start : start + size]) for start in range(0, size * GROUPS, size)]
 
 
 def figures(found: dict[str, Candidate]) -> list[Figure]:
-    made = [spread(name, ratios(found, name), target) for name, target in TARGETS.items()]
-    flat = spread("1,000 rules against 1: the gate", ratios(found, "gate, 1,000 rules", "gate, cookie, seen"), 1.25)
+    blocks = {name: candidate.blocks for name, candidate in found.items()}
+    made = [spread(name, ratios(blocks, name), target) for name, target in TARGETS.items()]
+    flat = spread("1,000 rules against 1: the gate", ratios(blocks, "gate, 1,000 rules", "gate, cookie, seen"), 1.25)
     return [Figure("by hand", 1.0, 1.0, 1.0, None), *made, flat]
 
 
-def deciding(blocks: int) -> Figure:
-    """``RouterGuard.decide`` alone on paths never seen before, 1,000 rules against one."""
-    session = apps.AppSession(**apps.user(1))
-    few, many = (_decider(apps.guard_of(rules), session) for rules in (1, 1_000))
-    few(0), many(0)
-    ratios = [many(block) / few(block) for block in range(1, blocks + 1)]
+class Decisions(Timed):
+    """``RouterGuard.decide`` alone, each time on a path that it never saw."""
+
+    def __init__(self, rules: int) -> None:
+        self.guard = apps.guard_of(rules)
+        self.session = apps.AppSession(**apps.user(1))
+        self.numbers = itertools.count()
+
+    async def serve(self, requests: int) -> None:
+        for number in itertools.islice(self.numbers, requests):
+            decision = await self.guard.decide("GET", f"{apps.PATH}/{number}", self.session)
+            if not decision.allowed:
+                raise RuntimeError(decision.reason)
+
+
+async def deciding(blocks: int) -> Figure:
+    """A decision with 1,000 rules against one with a single rule."""
+    few, many = Decisions(1), Decisions(1_000)
+    await few.run(1_000), await many.run(1_000)
+    ratios = [await many.run(1_000) / await few.run(1_000) for _ in range(blocks)]
     return spread("1,000 rules against 1: the decision, path never seen", ratios, 1.25)
-
-
-def _decider(guard: Any, session: Any) -> Callable[[int], float]:
-    def run(block: int) -> float:
-        paths = [f"{apps.PATH}/{block}/{number}" for number in range(1_000)]
-        gc.collect()
-        start = time.thread_time_ns()
-        for path in paths:
-            try:
-                guard.decide("GET", path, session).send(None)
-            except StopIteration as done:
-                if not done.value.allowed:
-                    raise RuntimeError(path) from None
-        return time.thread_time_ns() - start
-
-    return run
 
 
 def run(blocks: int, requests: int) -> dict[str, Any]:
     """Measure everything; gives what is written as JSON."""
     found = asyncio.run(measure(blocks, requests))
-    everything = [*figures(found), deciding(max(5, blocks // 10))]
+    everything = [*figures(found), asyncio.run(deciding(max(5, blocks // 10)))]
     return {
         "blocks": blocks,
         "requests_a_block": requests,
