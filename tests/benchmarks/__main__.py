@@ -1,17 +1,18 @@
 """Measure what a session costs: ``python -m tests.benchmarks``; docs/performance.md says what and why.
 
 ``cost`` measures in this process, ``server`` under uvicorn, ``report`` writes table and chart from what both left in
-``--results``. Without one of them all three are done. ``profile NAME`` says where the time of one candidate
-of ``cost`` goes.
+``--results``. Without one of them all three are done. ``compare REV`` says what changed since a commit, ``profile NAME``
+where the time of one candidate of ``cost`` goes.
 """
 
 import argparse
 import json
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import breakdown, cost, report, server
+from tests.benchmarks import breakdown, compare, cost, report, server
 from tests.benchmarks.figures import Figure, environment
 
 
@@ -19,6 +20,8 @@ def main() -> None:
     given = _arguments()
     logging.getLogger("fastapi_sessionkit").setLevel(logging.ERROR)  # most of the 1,000 rules reach no route
     blocks = 60 if given.quick else given.blocks
+    if given.what == "compare":
+        sys.exit(not compare.run(given.of, blocks, given.requests))
     if given.what == "profile":
         breakdown.run(given.of, blocks)
         return
@@ -35,9 +38,9 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     formatter = argparse.ArgumentDefaultsHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__, formatter_class=formatter)
-    what = ["cost", "server", "report", "profile"]
+    what = ["cost", "server", "report", "compare", "profile"]
     parser.add_argument("what", nargs="?", choices=what, help="only this")
-    parser.add_argument("of", nargs="?", help='profile: a candidate, such as "role, cookie, seen"')
+    parser.add_argument("of", nargs="?", help='compare: a commit; profile: a candidate, such as "role, cookie, seen"')
     parser.add_argument("--quick", action="store_true", help="less than a minute, for a first look")
     parser.add_argument("--blocks", type=int, default=400, help="cost: interleaved blocks of each candidate")
     parser.add_argument("--requests", type=int, default=50, help="cost: requests in a block")
@@ -46,8 +49,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=Path("benchmark-results"), help="folder of the figures as JSON")
     parser.add_argument("--chart", type=Path, help="where the chart goes, for example docs/images/performance.svg")
     given = parser.parse_args()
-    if (given.what == "profile") != (given.of is not None):
-        parser.error("profile needs a candidate, and the others nothing")
+    if (given.what in {"compare", "profile"}) != (given.of is not None):
+        parser.error("compare needs a commit, profile a candidate, and the others nothing")
     return given
 
 
