@@ -135,17 +135,19 @@ def _combined(route: ServedRoute, method: str, kit: Kit, guard: RouterGuard | No
         list(cases(each, method, to + route.template, access)) for each, to in guards if isinstance(each, RouterGuard)
     ]
     if prod(map(len, asked)) > _MOST_CASES:
-        asked = [[_summary(each)] for each in asked]
+        asked = [_summary(each) for each in asked]
     for combination in product(*asked):
         where = " and ".join(case.where for case in combination if case.where is not None)
         parts = [case.requirement for case in combination if case.requirement is not None] + required
         yield Case(where or None, all_of(*parts) if parts else None)
 
 
-def _summary(found: list[Case]) -> Case:
-    """One case that asks for what some path asks for, where there are too many paths to tell apart."""
+def _summary(found: list[Case]) -> list[Case]:
+    """At most two cases, where there are too many paths to tell apart: what some path asks for, and whether one is open."""
     needed = [case.requirement for case in found if case.requirement is not None]
-    return Case(None, any_of(*needed) if len(needed) == len(found) else None)
+    if len(needed) == len(found):
+        return [Case(None, any_of(*needed))]
+    return [*([Case("some paths", any_of(*needed))] if needed else []), Case(None, None)]
 
 
 def _required(dependencies: Iterable[Any], kit: Kit) -> Iterator[Requirement]:

@@ -138,6 +138,9 @@ def test_an_empty_reason_is_a_refusal() -> None:
         async def refusal(self, subject: Subject) -> str | None:
             return ""
 
+    with pytest.raises(StopIteration) as done:
+        RouterGuard([Rule("/rule", requires=Terse())]).decide("GET", "/rule", ADA).send(None)
+    assert done.value.value.reason == ""
     assert statuses(Terse(), ADA) == [403, 403]
     assert statuses(Terse() | Terse(), ADA) == [403, 403]
 

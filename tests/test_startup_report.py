@@ -88,6 +88,8 @@ def test_a_rule_that_decides_about_one_method_only_is_not_reported(caplog: pytes
         ({"global_protect": True, "home_path": "/nowhere"}, ["/login"], None),
         ({"protect": [Rule("/login", redirect_to="/no")]}, ["/login"], "/no (Rule(redirect_to=...))"),
         ({"protect": [Rule("/login", redirect_to="/caf%C3%A9/?why=1")]}, ["/login", "/caf\u00e9"], None),
+        ({"protect": [Rule("/login", redirect_to="/no/")]}, ["/login"], "/no/ (Rule(redirect_to=...))"),
+        ({"protect": [Rule("/login", redirect_to="/caf%C3%A9")]}, ["/login"], "/caf%C3%A9 (Rule(redirect_to=...))"),
         ({"protect": [Rule("/login", redirect_to="/odd//path")]}, ["/login"], None),
     ],
 )

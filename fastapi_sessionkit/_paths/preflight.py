@@ -50,7 +50,7 @@ def answers_preflight(app: Any, scope: Scope) -> bool:
 def _mounted_answers_preflight(app: Any, scope: Scope) -> bool:
     """The same for an application that the request has not come to yet: it first meets its middleware."""
     kind = type(app)
-    if not isinstance(app, Starlette) or kind.__call__ not in _CALLS or kind.build_middleware_stack not in _STACKS:
+    if kind.__call__ not in _CALLS or kind.build_middleware_stack not in _STACKS:
         return False
     outermost: Any = app.user_middleware[0].cls if app.user_middleware else None
     if outermost is CORSMiddleware:
