@@ -4,21 +4,21 @@ import asyncio
 import time
 from collections.abc import Callable, Collection
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, NullPool, Table, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import URL, Table
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ...errors import ConfigurationError
 from .._explain import Explained
 from ..base import SessionRecord
 from .core import Connections, CoreConnections
+from .engines import made_engine
 from .loops import LoopConnections
 from .reasons import place, reason
 from .statements import FIELDS, Statements, session_table
-
-_ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
 
 class SQLStore:
@@ -33,8 +33,9 @@ class SQLStore:
     Nothing is connected before the first call. Expired rows stay until ``purge`` (they are never *seen*).
 
     Args:
-        url_or_engine: a database URL, or an engine of the application's own, which this store then doesn't dispose
-            of. A URL without a driver (``sqlite:///…``, ``postgresql://…``) gets the asynchronous one.
+        url_or_engine: a database URL, the ``Path`` of an SQLite file, or an engine of the application's own, which
+            this store then doesn't dispose of. A URL without a driver (``sqlite:///…``, ``postgres://…``) gets the
+            asynchronous one, and libpq's parameters (``sslmode=require``) are translated for it.
         table_name: the table, made by this store; see ``table``.
         create_table: make the table on first use where there is none. ``False`` leaves it to migrations.
         max_connections: how many connections to PostgreSQL this store keeps at most, per process (or per event loop,
@@ -56,7 +57,7 @@ class SQLStore:
 
     def __init__(
         self,
-        url_or_engine: str | URL | AsyncEngine,
+        url_or_engine: str | URL | Path | AsyncEngine,
         *,
         table_name: str = "sessionkit_sessions",
         create_table: bool = True,
@@ -69,8 +70,10 @@ class SQLStore:
         if min(max_connections, purge_batch) < 1:
             raise ConfigurationError("SQLStore needs max_connections and purge_batch of 1 or more.")
         self.clock: Callable[[], float] | None = clock
-        self.engine: AsyncEngine
-        self.engine, self._new_pool = _engine(url_or_engine)
+        made = made_engine(url_or_engine)
+        self.engine: AsyncEngine = made.engine
+        self._new_pool = made.new_pool
+        self._through_the_core = made.behind_pgbouncer
         self.table: Table = session_table(table_name)
         self._statements = Statements(self.table, self.engine.dialect)
         self._create_table = create_table
@@ -196,6 +199,8 @@ class SQLStore:
             return self._connections.add(loop, await self._new_connections(loop))
 
     async def _new_connections(self, loop: asyncio.AbstractEventLoop) -> Connections:
+        if self._through_the_core:
+            return self._core_connections()
         match self.engine.dialect.name, self.engine.dialect.driver:
             case "sqlite", "aiosqlite":
                 from .sqlite import SQLiteConnections
@@ -238,29 +243,3 @@ class SQLStore:
 
 def _new_values(record: SessionRecord) -> dict[str, Any]:
     return {f"new_{name}": getattr(record, name) for name in FIELDS}
-
-
-def _engine(url_or_engine: str | URL | AsyncEngine) -> tuple[AsyncEngine, Callable[[], AsyncEngine] | None]:
-    """The engine, and, if it is this store's own, what makes one with a pool, which belongs to one event loop."""
-    if isinstance(url_or_engine, AsyncEngine):
-        _refuse_memory(url_or_engine.url)
-        return url_or_engine, None
-    try:
-        url = make_url(url_or_engine)
-        url = url.set(drivername=_ASYNC_DRIVERS.get(url.drivername, url.drivername))
-        _refuse_memory(url)
-        # Parameters hold session data: errors and logs must not show them.
-        new_engine = partial(create_async_engine, url, hide_parameters=True)
-        return new_engine(poolclass=NullPool), partial(new_engine, pool_pre_ping=True)
-    except (ArgumentError, InvalidRequestError, ModuleNotFoundError) as error:
-        raise ConfigurationError(
-            "SQLStore needs the URL of an asynchronous driver that is installed, such as "
-            "sqlite+aiosqlite:///sessions.db or postgresql+asyncpg://user:password@host/database "
-            f"(pip install 'fastapi-sessionkit[sql]'): {error}"
-        ) from error
-
-
-def _refuse_memory(url: URL) -> None:
-    database = url.database or ":memory:"
-    if url.get_backend_name() == "sqlite" and (":memory:" in database or url.query.get("mode") == "memory"):
-        raise ConfigurationError("An SQLite database in memory ends with its connection: use MemoryStore, or a file.")

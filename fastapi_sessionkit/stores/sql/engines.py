@@ -1,0 +1,52 @@
+"""The engine that a store works with: the application's own, or one made from a URL."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import URL, NullPool
+from sqlalchemy.exc import ArgumentError, InvalidRequestError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from .urls import refuse_memory, target, unusable
+
+
+@dataclass(frozen=True, slots=True)
+class MadeEngine:
+    """An engine, and what is known about it.
+
+    Attributes:
+        engine: one without a pool, which any event loop can use; or the application's own.
+        new_pool: makes the same engine with a pool, which then belongs to one event loop; ``None`` for the
+            application's own.
+        behind_pgbouncer: statements must run in transactions, and nothing may stay prepared.
+    """
+
+    engine: AsyncEngine
+    new_pool: Callable[[], AsyncEngine] | None = None
+    behind_pgbouncer: bool = False
+
+
+def made_engine(url_or_engine: str | URL | Path | AsyncEngine) -> MadeEngine:
+    """The engine for what ``SQLStore`` is given.
+
+    Raises:
+        ConfigurationError: it can't be used, its driver isn't installed, or it is an SQLite database in memory.
+    """
+    if isinstance(url_or_engine, AsyncEngine):
+        _refuse_memory_of(url_or_engine)
+        return MadeEngine(url_or_engine)
+    found = target(url_or_engine)
+    # Parameters hold session data: errors and logs must not show them.
+    make = partial(create_async_engine, found.url, hide_parameters=True, connect_args=found.connect_args)
+    try:
+        return MadeEngine(make(poolclass=NullPool), partial(make, pool_pre_ping=True), found.behind_pgbouncer)
+    except (ArgumentError, InvalidRequestError, ModuleNotFoundError) as error:
+        raise unusable(error) from error
+
+
+def _refuse_memory_of(engine: AsyncEngine) -> None:
+    database = engine.url.database or ":memory:"
+    if engine.dialect.name == "sqlite" and (":memory:" in database or engine.url.query.get("mode") == "memory"):
+        refuse_memory()
