@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from ..errors import ConfigurationError
+from ._options import require_clock, require_whole
 from .base import SessionRecord
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -30,12 +30,12 @@ class MemoryStore:
         clock: Unix seconds. ``None`` leaves it to the kit, and is ``time.time`` until a kit sets its own.
 
     Raises:
-        ConfigurationError: ``max_sessions`` is no whole number, or below 1.
+        ConfigurationError: ``max_sessions`` is no whole number of 1 or more, or ``clock`` can't be called.
     """
 
     def __init__(self, max_sessions: int = 100_000, clock: Callable[[], float] | None = None) -> None:
-        if type(max_sessions) is not int or max_sessions < 1:
-            raise ConfigurationError(f"MemoryStore(max_sessions={max_sessions!r}): give a whole number, 1 or more.")
+        require_whole(max_sessions, "MemoryStore(max_sessions=...)")
+        require_clock(clock, "MemoryStore(clock=...)")
         self.clock: Callable[[], float] | None = clock
         self.max_sessions: int = max_sessions
         # Ordered by when a session was last seen, so the one to evict is the first.

@@ -12,6 +12,7 @@ from redis.exceptions import NoScriptError
 
 from ...errors import ConfigurationError
 from .._explain import Explained
+from .._options import require_clock, require_seconds
 from ..base import SessionRecord, StoreError
 from .format import (
     CREATE,
@@ -75,7 +76,7 @@ class RedisStore:
         timeout: seconds to wait for a connection, and for a reply.
 
     Raises:
-        ConfigurationError: the URL, the client or the timeout can't work.
+        ConfigurationError: the URL, the client or an option can't work.
     """
 
     def __init__(
@@ -86,8 +87,9 @@ class RedisStore:
         clock: Callable[[], float] | None = None,
         timeout: float = 5.0,
     ) -> None:
-        if not (0 < timeout < math.inf):
-            raise ConfigurationError(f"RedisStore(timeout={timeout}) must be a number of seconds above 0.")
+        require_seconds(timeout, "RedisStore(timeout=...)")
+        require_clock(clock, "RedisStore(clock=...)")
+        _require_prefix(prefix)
         self.clock = clock
         self._prefix = prefix
         way = way_to(server, timeout)
@@ -287,6 +289,11 @@ class RedisStore:
 
     def _index_key(self, user_id: str) -> str:
         return f"{self._prefix}user:{user_id}"
+
+
+def _require_prefix(prefix: object) -> None:
+    if not isinstance(prefix, str) or not prefix.isprintable():
+        raise ConfigurationError(f"RedisStore(prefix=...) is printable text such as 'shop:', not {prefix!r}")
 
 
 async def _answers_in_batches(keys: Collection[str], ask: Callable[[str], Any]) -> dict[str, bytes | None]:

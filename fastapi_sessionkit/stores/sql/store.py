@@ -13,12 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ...errors import ConfigurationError
 from .._explain import Explained
+from .._options import require_clock, require_seconds, require_whole
 from ..base import SessionRecord
 from .core import Connections, CoreConnections
 from .engines import made_engine
 from .loops import LoopConnections
 from .reasons import place, reason
 from .statements import FIELDS, Statements, session_table
+
+_LONGEST_NAME = 49
+"""PostgreSQL's 63 bytes for a name, without what the names of the indexes add."""
 
 
 class SQLStore:
@@ -52,7 +56,8 @@ class SQLStore:
         engine: the engine in use.
 
     Raises:
-        ConfigurationError: the URL can't be used, its driver isn't installed, or it is an SQLite database in memory.
+        ConfigurationError: the URL or an option can't be used, the driver isn't installed, or it is an SQLite database
+            in memory.
     """
 
     def __init__(
@@ -67,8 +72,12 @@ class SQLStore:
         purge_batch: int = 1000,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        if min(max_connections, purge_batch) < 1:
-            raise ConfigurationError("SQLStore needs max_connections and purge_batch of 1 or more.")
+        require_whole(max_connections, "SQLStore(max_connections=...)")
+        require_whole(purge_batch, "SQLStore(purge_batch=...)")
+        require_seconds(connection_timeout, "SQLStore(connection_timeout=...)")
+        require_seconds(answer_timeout, "SQLStore(answer_timeout=...)")
+        require_clock(clock, "SQLStore(clock=...)")
+        _require_table(table_name, create_table)
         self.clock: Callable[[], float] | None = clock
         made = made_engine(url_or_engine)
         self.engine: AsyncEngine = made.engine
@@ -239,6 +248,21 @@ class SQLStore:
                     await connection.run_sync(self.table.metadata.create_all)
             # Not back into the pool of the application's engine: that may serve another event loop.
             await connection.invalidate()
+
+
+def _require_table(name: object, create: object) -> None:
+    if not isinstance(create, bool):
+        raise ConfigurationError(f"SQLStore(create_table=...) is True or False, not {create!r}")
+    if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
+        raise ConfigurationError(
+            f"SQLStore(table_name=...) is printable text of 1 to {_LONGEST_NAME} bytes, because databases cut longer "
+            f"names, not {name!r}"
+        )
+    if "." in name:
+        raise ConfigurationError(
+            f"SQLStore(table_name={name!r}) is a table's name without its schema. Choose the schema by the connection's "
+            "search path: postgresql://…?options=-c%20search_path%3Dweb"
+        )
 
 
 def _new_values(record: SessionRecord) -> dict[str, Any]:
