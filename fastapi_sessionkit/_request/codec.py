@@ -1,16 +1,17 @@
 """From the application's model to the bytes of a record and back, and what a patch makes of them."""
 
 import json
+import operator
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticCustomError, PydanticSerializationError
-
-from .spelling import probably_meant
+from pydantic_core import PydanticCustomError, PydanticSerializationError, to_json
 
 from .envelope import NAME, opened
+from .spelling import probably_meant
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -91,12 +92,15 @@ class SessionCodec(Generic[M]):
             pydantic.ValidationError: the model does not take what it gives as JSON.
             TypeError: a field comes back as something else, a secret as asterisks for example.
         """
-        read, given = fields_of(self.load(data)), fields_of(session)
-        for name in type(session).model_fields:
-            compares = getattr(type(given[name]), "__eq__", None) is not getattr(object, "__eq__", None)
-            if name in read and compares and read[name] != given[name]:
+        read = fields_of(self.load(data))
+        for name, value in fields_of(session).items():
+            if name in type(session).model_fields:
+                is_kept = name in read and _is_alike(value, read[name])
+            else:  # an extra may be left out where it is empty
+                is_kept = _is_plain(value) if name in read else not value
+            if not is_kept:
                 raise TypeError(
-                    f"{name} would be lost: what JSON holds of a {type(given[name]).__name__} here is not read back as the "
+                    f"{name} would be lost: what JSON holds of a {type(value).__name__} here is not read back as the "
                     "same. Pydantic leaves out excluded fields and writes asterisks for secrets; give the field a "
                     "PlainSerializer that writes the value, or keep it elsewhere"
                 )
@@ -146,11 +150,12 @@ class SessionCodec(Generic[M]):
         return replace(envelope, body=_overlaid(envelope.body, self.dump(session), after)).data()
 
     def changed_fields(self, session: M, before: bytes, after: bytes) -> list[str]:
-        """The fields that differ between two dumps of a session: all of them where JSON has them by other names."""
-        old, new = json.loads(before), json.loads(after)
-        changed = [name for name in {**old, **new} if name not in old or name not in new or old[name] != new[name]]
-        known = {**fields_of(self.load(before)), **fields_of(session)}
-        return changed if known.keys() >= set(changed) else list(known)
+        """The fields that differ between two dumps of a session."""
+        was, now = fields_of(self.load(before)), fields_of(session)
+        changed = _differing(json.loads(before), json.loads(after), operator.ne)
+        if was.keys() | now.keys() >= set(changed):
+            return changed
+        return _differing(was, now, _is_written_otherwise)  # JSON has them by other names
 
     def sizes(self, data: bytes, most: int = 3) -> dict[str, int]:
         """The largest fields and how many bytes of JSON each takes."""
@@ -190,6 +195,29 @@ def fields_of(session: BaseModel) -> dict[str, Any]:
     return {**declared, **(session.__pydantic_extra__ or {})}
 
 
+def _is_alike(given: Any, read: Any) -> bool:
+    """Whether a value came back as it was. One that equals nothing but itself is taken for any other of its type."""
+    if given == read:
+        return True
+    knows_itself_only = getattr(type(given), "__eq__", None) is getattr(object, "__eq__", None)
+    return knows_itself_only and type(given) is type(read) and not isinstance(given, Enum)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether JSON can say what an extra field holds: of a secret it says asterisks."""
+    return not hasattr(value, "get_secret_value")
+
+
+def _differing(was: Mapping[str, Any], now: Mapping[str, Any], differs: Callable[[Any, Any], bool]) -> list[str]:
+    """The names whose values differ, and those that only one of the two has."""
+    return [name for name in {**was, **now} if not (name in was and name in now) or differs(was[name], now[name])]
+
+
+def _is_written_otherwise(was: Any, now: Any) -> bool:
+    """Whether a value changed, perhaps in a part that ``==`` does not look at."""
+    return bool(was != now) or to_json(was, fallback=id) != to_json(now, fallback=id)
+
+
 def _unwritable(session: BaseModel) -> list[str]:
     """The fields that can't be written as JSON."""
 
@@ -211,8 +239,8 @@ def _overlaid(stored: bytes, before: bytes, after: bytes) -> bytes:
 def _merge(stored: Any, before: Any, after: Any) -> Any:
     if not (isinstance(stored, dict) and isinstance(before, dict) and isinstance(after, dict)):
         return stored if before == after else after
-    # What neither dump has is a field that this process does not know.
-    unknown = {name: value for name, value in stored.items() if name not in before and name not in after}
+    # What is not in a dump of the session is a field that this process does not know.
+    unknown = {name: value for name, value in stored.items() if name not in before}
     known = {
         name: _merge(stored[name], before[name], value) if name in stored and name in before else value
         for name, value in after.items()

@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from fastapi_sessionkit._contract.tools import ContractClock, key
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from fastapi_sessionkit._contract.tools import ContractClock, key
 from fastapi_sessionkit.errors import ConfigurationError
 from fastapi_sessionkit.stores.base import StoreError
 from fastapi_sessionkit.stores.sql import SQLStore
