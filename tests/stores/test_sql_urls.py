@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from fastapi_sessionkit._contract.tools import ContractClock, key
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -17,6 +16,7 @@ from fastapi_sessionkit.stores.base import StoreError
 from fastapi_sessionkit.stores.sql import SQLStore
 from fastapi_sessionkit.stores.sql.urls import target
 from fastapi_sessionkit.testing import SessionStoreContract
+from fastapi_sessionkit.testing.contract.tools import ContractClock, key
 from tests.stores.postgres_server import PostgresServer
 from tests.stores.test_redis_tls import Certificate
 
