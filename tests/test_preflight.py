@@ -9,6 +9,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.cors import CORSMiddleware
@@ -135,14 +136,21 @@ def test_attack_what_looks_like_a_preflight_runs_nothing_that_is_mounted(kind: s
     assert answer_to_preflight(app).status_code == 401
 
 
-@pytest.mark.parametrize("status", [404, 405])
-def test_attack_what_looks_like_a_preflight_runs_no_error_handler(status: int) -> None:
+@pytest.mark.parametrize("handled", [404, 405, HTTPException])
+def test_attack_what_looks_like_a_preflight_runs_no_error_handler(handled: int | type[Exception]) -> None:
+    seen: list[int] = []
+
+    async def handler(request: Request, error: Any) -> Response:
+        seen.append(error.status_code)
+        return PlainTextResponse("handled", error.status_code)
+
     app = guarded()
     app.add_api_route("/page", lambda: None)
-    app.add_exception_handler(status, secret)
+    app.add_exception_handler(handled, handler)
 
     assert answer_to_preflight(app, "/page").status_code == 401
     assert answer_to_preflight(app, "/nowhere").status_code == 401
+    assert set(seen) <= {401}
 
 
 def answering() -> dict[str, Any]:
