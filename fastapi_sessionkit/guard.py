@@ -160,9 +160,11 @@ class RouterGuard(Frozen):
             HTTPException: 302 or 303 for a browser that is sent elsewhere; 400 for an ambiguous path.
             StoreUnavailable: 503.
         """
-        path, method = route_path(scope), scope.get("method", "GET")
-        choice = self._choice(method, path)
-        if path != scope["path"] and _UNCLEAR.search(scope["path"]):
+        root = scope.get("root_path")
+        path, method = route_path(scope) if root else scope["path"], scope.get("method", "GET")
+        short = len(path) + len(method) <= _REMEMBERED_LENGTH
+        choice = self._remembered(method, path) if short else self._find(method, path)  # each call would cost here
+        if root and _UNCLEAR.search(scope["path"]):
             choice = _AMBIGUOUS
         requirement = choice.required(handle.services.access)
         if requirement is None:
