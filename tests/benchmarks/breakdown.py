@@ -1,8 +1,8 @@
 """Where a request's time goes: what each function costs on top of the bare endpoint.
 
 Calls and Python's own instructions are counted, so that they are the same each time. The time is an estimate: cProfile's,
-less what watching adds, stretched to what requests take unwatched; all by the quickest tenth of the blocks. What a
-function calls in C is a part of its own time.
+less what watching adds, stretched to what a request takes unwatched and undisturbed. What a function calls in C is a
+part of its own time.
 """
 
 import asyncio
@@ -53,14 +53,10 @@ async def _run(name: str, blocks: int) -> None:
     watched: dict[str, list[Any]] = defaultdict(list)
     for _ in range(blocks):
         for each, candidate in found.items():
-            candidate.blocks.append(await candidate.run(REQUESTS))
+            candidate.blocks += await candidate.run_each(REQUESTS)
             watched[each].append(await _watched(candidate))
-    tenth = max(1, blocks // 10)
-    unwatched = {each: statistics.fmean(sorted(candidate.blocks)[:tenth]) for each, candidate in found.items()}
-    shares = {}
-    for each in (name, "bare"):
-        quick = sorted(watched[each], key=lambda entries: sum(entry.inlinetime for entry in entries))[:tenth]
-        shares[each] = _shares(quick, await instructions(found[each]))
+    unwatched = {each: cost.quickest_fiftieth(candidate.blocks) for each, candidate in found.items()}
+    shares = {each: _shares(watched[each], await instructions(found[each])) for each in (name, "bare")}
     stretch = sum(unwatched[each] for each in shares) / sum(_sum(each.values()).nanoseconds for each in shares.values())
     added = {each: share.plus(shares["bare"].get(each, Share()), -1) for each, share in shares[name].items()}
     rows = {each: share._replace(nanoseconds=share.nanoseconds * stretch) for each, share in added.items()}
@@ -98,18 +94,28 @@ async def _watched(candidate: cost.Candidate) -> Any:
 
 
 def _shares(watched: list[Any], counted: Counter[str]) -> Shares:
-    unit, requests = _added_by_watching(), REQUESTS * len(watched)
-    shares = {name: Share(-unit * count / REQUESTS, 0, count / REQUESTS) for name, count in counted.items()}
-    for entry in [entry for entries in watched for entry in entries if isinstance(entry.code, CodeType)]:
-        called = entry.calls or ()
-        in_c = [each for each in called if isinstance(each.code, str)]
-        c_calls, all_calls = (sum(each.callcount for each in some) for some in (in_c, called))
-        seconds = entry.inlinetime + sum(each.inlinetime for each in in_c)
-        # The watching of a call is half in the caller's time, half in the function's.
-        adds = unit * (CALL * (entry.callcount + all_calls - c_calls) / 2 + C_CALL * c_calls)
-        name, share = _name(entry.code), Share(seconds * 1e9 - adds, entry.callcount)
-        shares[name] = shares.get(name, Share()).plus(share, 1 / requests)
-    return shares
+    """What each function spends on a request: of its time, the lower quartile of the blocks."""
+    unit, times, calls = _added_by_watching(), defaultdict[str, list[float]](list), Counter[str]()
+    for entries in watched:
+        block: dict[str, float] = defaultdict(float)
+        for entry in [entry for entry in entries if isinstance(entry.code, CodeType)]:
+            name, called = _name(entry.code), entry.calls or ()
+            in_c = [each for each in called if isinstance(each.code, str)]
+            c_calls, all_calls = (sum(each.callcount for each in some) for some in (in_c, called))
+            # The watching of a call is half in the caller's time, half in the function's.
+            adds = unit * (CALL * (entry.callcount + all_calls - c_calls) / 2 + C_CALL * c_calls)
+            block[name] += (entry.inlinetime + sum(each.inlinetime for each in in_c)) * 1e9 - adds
+            calls[name] += entry.callcount
+        for name, nanoseconds in block.items():
+            times[name].append(nanoseconds - unit * counted[name])
+    return {
+        name: Share(
+            statistics.quantiles(each, n=4)[0] / REQUESTS,
+            calls[name] / len(watched) / REQUESTS,
+            counted[name] / REQUESTS,
+        )
+        for name, each in times.items()
+    }
 
 
 def _added_by_watching() -> float:
