@@ -37,6 +37,7 @@ class Access:
     get_roles: Callable[[Any], Names | Awaitable[Names]] | None = None
     get_permissions: Callable[[Any], Names | Awaitable[Names]] | None = None
     check: Callable[[Any, Any], bool | Awaitable[bool]] | None = None
+    has_hooks: bool = field(init=False, repr=False, compare=False, default=False)
 
     def __post_init__(self) -> None:
         for name, given in (("get_roles", "session"), ("get_permissions", "session"), ("check", "rule, session")):
@@ -45,30 +46,36 @@ class Access:
                 raise ConfigurationError(
                     f"Access({name}=...) takes a function, {name}=lambda {given}: ..., not {hook!r}"
                 )
+        object.__setattr__(self, "has_hooks", self.get_roles is not None or self.get_permissions is not None)
 
 
-@dataclass(slots=True)
 class Subject:
     """Whom a requirement is asked of, for one decision. What is asked of the application is asked once.
 
     Attributes:
         session: the session; ``None`` when nobody is signed in.
         access: how the application reads it.
-        age: seconds since the user signed in; ``None`` when nobody can say.
         before: the session as it was when its id was rotated away, where the request came by that id: it has no role
             and no permission that this had not.
     """
 
-    session: Any
-    access: Access = Access()
-    age: float | None = None
-    before: Any = None
-    _answers: dict[Hashable, Any] | None = field(default=None, init=False, repr=False, compare=False)
+    __slots__ = ("_age", "_answers", "access", "before", "session")
+
+    def __init__(self, session: Any, access: Access = Access(), age: float | None = None) -> None:
+        self.session: Any = session
+        self.access: Access = access
+        self.before: Any = None
+        self._age = age
+        self._answers: dict[Hashable, Any] | None = None
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the user signed in; ``None`` when nobody can say."""
+        return self._age
 
     def names(self, attribute: str, hook: str) -> frozenset[str] | tuple[str, ...] | Pending:
         """The names that an ``Access`` hook gives, or without one an attribute of the session; none where that fails."""
-        ask = getattr(self.access, hook)
-        if ask is not None:
+        if self.access.has_hooks and (ask := getattr(self.access, hook)) is not None:
             return self._hook_names(ask, hook, attribute)
         try:
             given = getattr(self.session, attribute, ())

@@ -4,7 +4,6 @@ Each is one flat ``async`` dependency on ``HTTPConnection``, so that it serves H
 thread, and costs one node. All of them together load the session once a request.
 """
 
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 from starlette.requests import HTTPConnection
@@ -44,7 +43,7 @@ async def required_session(own: RequestSession[Any]) -> Any:
     session = await own.current()
     if session is None:
         raise NotAuthenticated
-    own.judgements = (*own.judgements, own.require_signed_in)
+    own.judges = (*own.judges, RequestSession.require_signed_in)
     return session
 
 
@@ -84,18 +83,17 @@ class Required(_Asks[M]):
         own = request_session_of(connection.scope, self._name, self.kit)
         session: Any = await own.current()
         await self._judge(own)
-        own.judgements = (*own.judgements, partial(self._judge, own))
+        own.judges = (*own.judges, self._judge)
         fulfilling: M = session
         return fulfilling
 
     async def _judge(self, own: RequestSession[Any]) -> None:
-        session, requirement = own.session, self.requirement
-        subject = own.subject()
+        subject, requirement = own.subject(), self.requirement
         if requirement.refusal_now(subject) is None or await refusal_of(requirement, subject) is None:
             return
-        if session is None:
+        if own.session is None:
             raise NotAuthenticated
-        raise Forbidden(f"Requires {requirement}")
+        raise Forbidden(f"Requires {self.requirement}")
 
 
 class Asked(_Asks[bool]):

@@ -146,11 +146,11 @@ class RouterGuard(Frozen):
         choice = self._choice(method, path)
         return await _decision(choice, choice.required(access), Subject(session, access, age))
 
-    async def enforce(self, handle: RequestSession[Any], scope: Scope, *, routed: bool = False) -> None:
+    async def enforce(self, own: RequestSession[Any], scope: Scope, *, routed: bool = False) -> None:
         """Let the request pass, or raise what it is answered with. Loads the session only where it matters.
 
         Args:
-            handle: the request's session.
+            own: the request's session.
             scope: the request.
             routed: whether its route is found already, so that this guard is one of its dependencies.
 
@@ -166,12 +166,13 @@ class RouterGuard(Frozen):
         choice = self._remembered(method, path) if short else self._find(method, path)  # each call would cost here
         if root and _UNCLEAR.search(scope["path"]):
             choice = _AMBIGUOUS
-        requirement = choice.required(handle.services.access)
+        access = own.access
+        requirement = choice.requirement if access.check is None else choice.required(access)
         if requirement is None:
             subject = Subject(None)  # whoever it is
         else:
-            await handle.load()
-            subject = handle.subject()
+            await own.load()
+            subject = own.subject()
             if not self.debug and requirement.refusal_now(subject) is None:
                 return
         decision = await _decision(choice, requirement, subject)
@@ -182,15 +183,15 @@ class RouterGuard(Frozen):
         if not decision.allowed:
             raise self._error(choice, decision, path, scope)
         if choice is self._login and method == "GET" and is_navigation(scope):
-            await self._send_home(handle, scope, path)
+            await self._send_home(own, scope, path)
 
     async def __call__(self, connection: HTTPConnection) -> None:
         """The guard as a dependency; the same decision as on the application."""
-        handle = request_session_of(connection.scope, "Depends(RouterGuard(...))")
-        if handle.asked:
-            await handle.current()
-        await self.enforce(handle, connection.scope, routed=True)
-        handle.judgements = (*handle.judgements, partial(self.enforce, handle, connection.scope, routed=True))
+        own = request_session_of(connection.scope, "Depends(RouterGuard(...))")
+        if own.asked:
+            await own.current()
+        await self.enforce(own, connection.scope, routed=True)
+        own.judges = (*own.judges, partial(self.enforce, scope=connection.scope, routed=True))
 
     def _choice(self, method: str, path: str) -> Choice:
         """What is required, before anybody's session is looked at."""
@@ -200,8 +201,8 @@ class RouterGuard(Frozen):
     def _find(self, method: str, path: str) -> Choice:
         return _AMBIGUOUS if _UNCLEAR.search(path) else self.decisions(method).find(path)
 
-    async def _send_home(self, handle: RequestSession[Any], scope: Scope, path: str) -> None:
-        if not self._home.matches(path) and await handle.load() is not None:
+    async def _send_home(self, own: RequestSession[Any], scope: Scope, path: str) -> None:
+        if not self._home.matches(path) and await own.load() is not None:
             if self.debug:
                 logger.debug("%r is for those who are not signed in: sent to %r", path, self.home_path)
             raise redirect(scope, self.home_path)

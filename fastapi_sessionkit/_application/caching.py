@@ -7,32 +7,35 @@ from ..transport import Headers
 _OWN = frozenset({b"private", b"no-store"})
 
 
-def mark_response(
-    message: Message, headers: Headers, *, varies_by: bytes, signed_in: bool, changes_session: bool
-) -> None:
-    """Put the session's headers on the response that begins, and keep it out of shared caches.
+def mark_dependent(message: Message, varies_by: bytes, *, signed_in: bool) -> Headers:
+    """Say of the response that begins that it depends on the session; gives its headers.
 
     Args:
         message: the response's first message.
-        headers: what gives the client a token, or takes it away.
         varies_by: the request header that the response depends on.
-        signed_in: whether it was made for somebody who is signed in.
-        changes_session: whether the request signs in or out, which a cached response would not.
+        signed_in: whether it is made for somebody who is signed in: some shared caches ignore ``Vary``.
     """
-    if message["type"] == "websocket.close":
-        return
-    sent: Headers = list(message.get("headers", ()))
-    message["headers"] = sent
-    sent += headers
-    names = set(map(bytes.lower, dict(sent)))
-    if b"vary" not in names or not _items(sent, b"vary") & {varies_by.lower(), b"*"}:
-        sent.append((b"vary", varies_by))
-    # A cached token is a leak. private="field" is not enough: it speaks of that field alone (RFC 9111, 5.2.2.7).
-    if (headers or changes_session) and not _items(sent, b"cache-control") & _OWN:
-        sent[:] = [header for header in sent if header[0].lower() != b"cache-control"]
-        sent.append((b"cache-control", b"no-store"))
-    elif signed_in and b"cache-control" not in names:  # some shared caches ignore Vary
-        sent.append((b"cache-control", b"private, no-cache"))
+    headers: Headers = list(message.get("headers", ()))
+    message["headers"] = headers
+    names = set(map(bytes.lower, dict(headers)))
+    if b"vary" not in names or not _items(headers, b"vary") & {varies_by.lower(), b"*"}:
+        headers.append((b"vary", varies_by))
+    if signed_in and b"cache-control" not in names:
+        headers.append((b"cache-control", b"private, no-cache"))
+    return headers
+
+
+def mark_changing(message: Message, varies_by: bytes, given: Headers) -> None:
+    """Put on the response what gives the client a token or takes it away, and keep it out of caches: it is a leak there.
+
+    An application that says ``private`` or ``no-store`` itself is left alone; ``private="field"`` is not enough, for it
+    speaks of that field alone (RFC 9111, section 5.2.2.7).
+    """
+    headers = mark_dependent(message, varies_by, signed_in=False)
+    headers += given
+    if not _items(headers, b"cache-control") & _OWN:
+        headers[:] = [header for header in headers if header[0].lower() != b"cache-control"]
+        headers.append((b"cache-control", b"no-store"))
 
 
 def _items(headers: Headers, name: bytes) -> set[bytes]:

@@ -18,7 +18,7 @@ from .._request.services import Services
 from ..errors import Forbidden, StoreUnavailable
 from ..guard import RouterGuard
 from ..transport import Headers
-from .caching import mark_response
+from .caching import mark_changing, mark_dependent
 from .lifecycle import Lifecycle
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class SessionMiddleware:
         if not self.lifecycle.checked:
             self.lifecycle.check()
         outer: RequestSession[Any] | None = scope.get(SCOPE_KEY)
-        shared = request_session_of_kit(outer, self.services.kit)
+        shared = None if outer is None else request_session_of_kit(outer, self.services.kit)
         if shared is not None:  # the same kit on an application around this one: one session a request
             await self._serve(shared, scope, receive, send)
             return
@@ -85,8 +85,8 @@ class SessionMiddleware:
             own.closed = True  # before the commit: a change that came while it waits would be lost
             if own.is_pending:
                 return _Commit(own, self._respond, scope, receive, send).answer(message)
-            if own.asked:
-                _mark(message, [], own)
+            if own.asked and message["type"] != "websocket.close":
+                mark_dependent(message, own.services.transport.varies_by, signed_in=own.session is not None)
         elif own.replaced:
             raise ResponseReplaced
         return send(message)
@@ -98,12 +98,18 @@ class SessionMiddleware:
                 self._refuse_cross_origin(own, scope)
             if self.guard is not None:
                 await self.guard.enforce(own, scope)
-                if own.asked:
-                    own.judgements = (*own.judgements, partial(self.guard.enforce, own, scope))
         except HTTPException as refusal:
             await self._respond(refusal, scope, receive, send)
         else:
-            await self.app(scope, receive if scope["type"] != "http" else partial(_receive, own, receive), send)
+            await self.app(scope, partial(self._receive, own, scope, receive), send)
+
+    async def _receive(self, own: RequestSession[Any], scope: Scope, receive: Receive) -> Message:
+        """A body that dribbles in does not outlive the rights that it was let in with."""
+        message = await receive()
+        complete = message["type"] == "http.request" and not message.get("more_body", False)
+        if complete and own.asked and await own.judge_again() and self.guard is not None:
+            await self.guard.enforce(own, scope)
+        return message
 
     def _refuse_cross_origin(self, own: RequestSession[Any], scope: Scope) -> None:
         services = self.services
@@ -192,22 +198,14 @@ class _Commit:
         await self._send(message)
 
 
-async def _receive(own: RequestSession[Any], receive: Receive) -> Message:
-    """A body that dribbles in does not outlive the rights that it was let in with."""
-    message = await receive()
-    if own.judgements and message["type"] == "http.request" and not message.get("more_body", False):
-        await own.judge_again()
-    return message
-
-
-def _mark(message: Message, headers: Headers, own: RequestSession[Any]) -> None:
-    mark_response(
-        message,
-        headers,
-        varies_by=own.services.transport.varies_by,
-        signed_in=own.session is not None,
-        changes_session=own.action is not Action.KEEP,
-    )
+def _mark(message: Message, given: Headers, own: RequestSession[Any]) -> None:
+    varies_by = own.services.transport.varies_by
+    if message["type"] == "websocket.close":
+        return
+    if given or own.action is not Action.KEEP:
+        mark_changing(message, varies_by, given)
+    else:
+        mark_dependent(message, varies_by, signed_in=own.session is not None)
 
 
 def _handlers(host: Starlette) -> Mapping[Any, Any]:

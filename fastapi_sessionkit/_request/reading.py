@@ -26,6 +26,7 @@ class Known(Generic[M]):
         record: the record.
         ends_at: when the first of its two lifetimes is over, unless the session is used before.
         touch_due_at: when the idle clock is to be moved.
+        quiet_until: until when requests share the session and there is nothing to look at or to do.
         moves: whether the next request shall move it to a new id.
         shared: the session whose values requests share; ``None`` where each has to read one of its own.
     """
@@ -34,6 +35,7 @@ class Known(Generic[M]):
     ends_at: float
     touch_due_at: float
     moves: bool
+    quiet_until: float = 0.0
     shared: M | None = None
 
 
@@ -47,15 +49,16 @@ class _Place(Generic[M]):
 
 
 class Reader(Generic[M]):
-    """Reads records for all requests of a kit.
+    """Reads records for all requests of a kit; ``asks_again``: whether it has a ``revalidate`` hook.
 
     Whether a token is authentic and its record alive the backend says on every request. What is remembered here is
     what the record was found to be, and holds as long as the record is the same.
     """
 
-    def __init__(self, codec: SessionCodec[M], lifetimes: Lifetimes) -> None:
+    def __init__(self, codec: SessionCodec[M], lifetimes: Lifetimes, *, asks_again: bool) -> None:
         self._codec = codec
         self._lifetimes = lifetimes
+        self._asks_again = asks_again
         self._place_of: Callable[[bytes], _Place[M]] = lru_cache(_REMEMBERED)(lambda _: _Place())
 
     def known(self, token: bytes, record: SessionRecord) -> Known[M]:
@@ -83,4 +86,6 @@ class Reader(Generic[M]):
         if not is_shareable(session):
             return session
         known.shared = session
+        if not (known.moves or self._asks_again):
+            known.quiet_until = min(known.ends_at, known.touch_due_at)
         return shell(session)

@@ -34,7 +34,10 @@ from .saving import (
     user_id_of,
 )
 from .services import Services
-from .sharing import is_as_lent
+from .sharing import is_as_lent, shell
+
+Judge = Callable[["RequestSession[Any]"], Awaitable[object]]
+"""Takes a decision about a request's session; raises what the request is answered with where that is no."""
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -45,8 +48,8 @@ _PATIENCE = 5.0
 """Seconds for which a decision holds while the request's body, or a dependency, takes its time."""
 
 
-class RequestSession(Generic[M]):
-    """The session of one request, for one kit.
+class RequestSession(Subject, Generic[M]):
+    """The session of one request, for one kit, and whom the request's requirements are asked of.
 
     Attributes:
         session: the session as this request sees it, its own changes included, once somebody has asked.
@@ -54,34 +57,57 @@ class RequestSession(Generic[M]):
         asked: whether the response depends on the session.
         closed: whether the response has started or the request has failed, so that nothing is saved any more.
         replaced: whether the commit failed and another response went out.
-        judgements: takes the decisions about this request once more; each raises what the request is answered with.
+        judges: what has let this request in, so that it can be asked once more.
     """
 
-    # Most requests change few of these, so an instance holds only what it changed.
-    session: M | None = None
-    loaded: Loaded | None = None
-    asked: bool = False
-    closed: bool = False
-    replaced: bool = False
-    judgements: Sequence[Callable[[], Awaitable[object]]] = ()
-    _tokens: Sequence[bytes] | None = None
-    _presented: Loaded | None = None  # what the client's token led to, even if its session has moved on since
-    _settled: bool = False  # whether ``session`` says who is signed in
-    _loading: bool = False
-    _waiting: anyio.Event | None = None
-    _read_at: float = 0.0  # Unix seconds
-    _touch_due: bool = False
-    _changes: Changes | None = None
-    _handed: Sequence[tuple[M, bytes]] = ()  # sessions that code may change in place, and how each was written then
-    _lent: tuple[M, M] | None = None  # a session of its own, and the one that it has its values from
+    __slots__ = (
+        "_changes",
+        "_handed",
+        "_lent",
+        "_loading",
+        "_presented",
+        "_read_at",
+        "_settled",
+        "_tokens",
+        "_touch_due",
+        "_waiting",
+        "app",
+        "asked",
+        "closed",
+        "judges",
+        "loaded",
+        "outer",
+        "replaced",
+        "scope",
+        "services",
+    )  # fmt: skip
 
     def __init__(
         self, services: Services[M], scope: Scope, app: object = None, outer: "RequestSession[Any] | None" = None
     ) -> None:
         self.services: Services[M] = services
+        self.access = services.access
         self.scope: Scope = scope
         self.app: object = app
         self.outer: RequestSession[Any] | None = outer
+        self.session: M | None = None
+        self.before = None
+        self.loaded: Loaded | None = None
+        self.asked: bool = False
+        self.closed: bool = False
+        self.replaced: bool = False
+        self.judges: Sequence[Judge] = ()
+        self._tokens: Sequence[bytes] | None = None
+        self._presented: Loaded | None = None  # what the client's token led to, even if its session has moved on since
+        self._settled: bool = False  # whether ``session`` says who is signed in
+        self._loading: bool = False
+        self._waiting: anyio.Event | None = None
+        self._touch_due: bool = False
+        self._changes: Changes | None = None
+        # Sessions that code may change in place, and how each was written then.
+        self._handed: Sequence[tuple[M, bytes]] = ()
+        # A session of its own, and the one that it has its values from.
+        self._lent: tuple[M, M] | None = None
 
     # Reading
 
@@ -113,11 +139,20 @@ class RequestSession(Generic[M]):
             return await self._load_after_others()
         self._loading = True
         try:
-            token = self.token
-            if token is not None:
-                self._presented = loaded = await self.services.backend.load(token)
+            services, tokens = self.services, self._tokens
+            if tokens is None:
+                tokens = self._tokens = services.transport.read(self.scope)
+            token = tokens[0] if len(tokens) == 1 else None
+            if token:
+                self._presented = loaded = await services.backend.load(token)
                 if loaded is not None and not self._settled:  # signed in or out while it was loading: that stands
-                    await self._take(token, loaded)
+                    known, now = services.reader.known(token, loaded.record), services.lifetimes.clock()
+                    self._read_at, shared = now, known.shared
+                    if shared is not None and now < known.quiet_until and not loaded.superseded and not self._changes:
+                        self.session = own = shell(shared)
+                        self.loaded, self._lent = loaded, (own, shared)
+                    elif now < known.ends_at:
+                        await self._take(known, loaded, token)
             self._settled = True
         finally:
             self._loading = False
@@ -131,12 +166,9 @@ class RequestSession(Generic[M]):
         await self._waiting.wait()
         return await self.load()
 
-    async def _take(self, token: bytes, loaded: Loaded) -> None:
-        """Take the record as this request's session, if it is alive and fits, and the application agrees."""
+    async def _take(self, known: Known[M], loaded: Loaded, token: bytes) -> None:
+        """Take a live record as this request's session, if it fits, and the application agrees."""
         services = self.services
-        known, self._read_at = services.reader.known(token, loaded.record), services.lifetimes.clock()
-        if self._read_at >= known.ends_at:
-            return
         session = services.reader.read(known)
         if session is not None and loaded.before is not None:
             session = restricted(services.codec, session, loaded.before)
@@ -153,6 +185,8 @@ class RequestSession(Generic[M]):
             self._touch_due = True
         if known.moves and not loaded.superseded:
             self._mark_move()
+        if loaded.before is not None:
+            self.before = self.services.codec.read(loaded.before)
         if known.shared is not None and loaded.before is None:
             self._lent = (session, known.shared)
         else:
@@ -211,7 +245,8 @@ class RequestSession(Generic[M]):
 
     async def current(self) -> M | None:
         """The session to decide on: as ``load`` gives it, but read once more where that was long ago."""
-        await self.load()
+        if not self._settled:
+            return await self.load()
         if self._is_stale():
             await self._reload()
         return self.session
@@ -239,25 +274,30 @@ class RequestSession(Generic[M]):
         elif again.session is None:
             self.session = None
 
-    async def judge_again(self) -> None:
+    async def judge_again(self) -> bool:
         """Take the decisions about this request once more, where they stand on what was read long ago.
+
+        Says whether they did.
 
         Raises:
             HTTPException: one of them is another now.
         """
-        if self._is_stale():
-            await self._reload()
-            for judge in self.judgements:
-                await judge()
+        if not self._is_stale():
+            return False
+        await self._reload()
+        for judge in self.judges:
+            await judge(self)
+        return True
 
     def subject(self) -> Subject:
-        """Whom to ask requirements of, once it is loaded."""
-        # A sign-in that this very request made is as fresh as can be.
-        age = 0.0 if self.loaded is None else self.services.lifetimes.clock() - self.loaded.record.authenticated_at
-        access, before = self.services.access, None if self.loaded is None else self.loaded.before
-        if before is None or (access.get_roles is None and access.get_permissions is None):
-            return Subject(self.session, access, age)
-        return Subject(self.session, access, age, self.services.codec.read(before))
+        """Whom to ask requirements of, once it is loaded, for one decision."""
+        self._answers = None
+        return self
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the user signed in. A sign-in that this very request made is as fresh as can be."""
+        return 0.0 if self.loaded is None else self.services.lifetimes.clock() - self.loaded.record.authenticated_at
 
     async def info(self) -> SessionInfo | None:
         """The session's clocks; ``None`` when nobody is signed in."""
@@ -320,7 +360,7 @@ class RequestSession(Generic[M]):
     def _start_over(self, action: Action, session: M | None) -> None:
         self._changes = Changes(action)
         self.session, self.loaded = session, None
-        self._settled, self._touch_due, self._handed, self._lent = True, False, (), None
+        self._settled, self._touch_due, self._handed, self._lent, self.before = True, False, (), None, None
 
     def _marks(self) -> Changes:
         if self._changes is None:
@@ -403,7 +443,8 @@ class RequestSession(Generic[M]):
         """Whether there may be something to save."""
         if self._changes is not None or self._touch_due or self._handed:
             return True
-        return self._lent is not None and not is_as_lent(*self._lent)
+        lent = self._lent
+        return lent is not None and not is_as_lent(*lent)
 
     @property
     def action(self) -> Action:

@@ -29,4 +29,4 @@ class Services(Generic[M]):
     reader: Reader[M] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reader", Reader(self.codec, self.lifetimes))
+        object.__setattr__(self, "reader", Reader(self.codec, self.lifetimes, asks_again=self.revalidation is not None))

@@ -13,7 +13,11 @@ M = TypeVar("M", bound=BaseModel)
 
 _CONSULTS = ("now_op", "default_factory", "post_init", "custom_init")  # in a schema of Pydantic's core
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None), datetime, date, time, timedelta, Decimal, UUID})
-_set = object.__setattr__
+_new = object.__new__
+_set_values, _set_names, _set_extra, _set_private = (
+    vars(BaseModel)[name].__set__
+    for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
 
 
 def is_shareable(session: BaseModel) -> bool:
@@ -37,19 +41,18 @@ def is_shareable(session: BaseModel) -> bool:
 
 def shell(shared: M) -> M:
     """A session of the same values: what one request does to it, to ``vars(session)`` for example, no other sees."""
-    own = type(shared).__new__(type(shared))
+    own = _new(type(shared))
+    _set_values(own, shared.__dict__.copy())
+    _set_names(own, shared.__pydantic_fields_set__.copy())
     extra = shared.__pydantic_extra__
-    _set(own, "__dict__", shared.__dict__.copy())
-    _set(own, "__pydantic_fields_set__", shared.__pydantic_fields_set__.copy())
-    _set(own, "__pydantic_extra__", extra if extra is None else extra.copy())
-    _set(own, "__pydantic_private__", None)
+    _set_extra(own, extra if extra is None else extra.copy())
+    _set_private(own, None)
     return own
 
 
 def is_as_lent(session: BaseModel, shared: BaseModel) -> bool:
-    """Whether a shell still is what it was made from: ``model_extra`` and ``vars`` hand out what can be changed."""
-    same_fields = session.__dict__ == shared.__dict__
-    return same_fields and session.__pydantic_extra__ == shared.__pydantic_extra__
+    """Whether a shell still has the extra fields that it was made with: ``model_extra`` hands out what can be changed."""
+    return session.__pydantic_extra__ == shared.__pydantic_extra__
 
 
 @lru_cache(256)
