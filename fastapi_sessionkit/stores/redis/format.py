@@ -23,6 +23,13 @@ _LENGTH = struct.Struct(">H")
 _FRONT = struct.Struct(">BBQ4d")
 _STAMP = struct.Struct(">d16s")
 _HEADER = _FRONT.size + _STAMP.size
+_EXPIRES_AT = 10
+
+SETTLED_AFTER = 30.0
+"""Seconds after which an entry of an index whose session isn't there is left over from one that has ended."""
+
+_SAMPLE = 4
+"""How many entries are looked at for each that is added, so that what is left over never piles up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +47,27 @@ class Stored:
     tag: bytes
 
 
-def new_tag(expires_at: float) -> bytes:
-    """16 bytes: when the session expires as far as is known now, and a random part that makes the tag unique."""
-    return _TIME.pack(expires_at) + os.urandom(8)
+def new_tag(expires_at: float, now: float) -> bytes:
+    """16 bytes: when the entry counts as settled, and a random part that makes the tag unique."""
+    return _TIME.pack(min(expires_at, now + SETTLED_AFTER)) + os.urandom(8)
 
 
 def is_settled(tag: bytes, now: float) -> bool:
-    """Whether the session this tag was made for can no longer be on its way into the store."""
+    """Whether the session this tag was made for is in the store, or will not come any more."""
     return bool(_TIME.unpack_from(tag)[0] <= now)
+
+
+def names_live_record(head: bytes | None, user_id: str, now: float) -> bool:
+    """Whether the beginning of a value, up to ``head_end``, is that of a live record of the user."""
+    if head is None or len(head) < _HEADER:
+        return False
+    (expires_at,) = _TIME.unpack_from(head, _EXPIRES_AT)
+    return bool(expires_at > now) and head[_HEADER:] == packed_owner(user_id)
+
+
+def head_end(user_id: str) -> int:
+    """The position of the last byte that says whose a record of this user is."""
+    return _HEADER + len(packed_owner(user_id)) - 1
 
 
 def packed_time(seconds: float) -> bytes:
@@ -63,6 +83,12 @@ def packed_version(version: int) -> bytes:
 def packed_stamp(indexed_until: float, tag: bytes) -> bytes:
     """The tie between a record and the index of its user."""
     return _STAMP.pack(indexed_until, tag)
+
+
+def tag_of(stamp: bytes) -> bytes:
+    """The tag in a stamp."""
+    tag: bytes = _STAMP.unpack(stamp)[1]
+    return tag
 
 
 NO_INDEX = packed_stamp(math.inf, b"")
@@ -206,13 +232,16 @@ return value
 """)
 """The value that was there, or nothing; only that user's when one is given."""
 
-NOTE = Script("""
+NOTE = Script(f"""
 local key, tag, ttl = ARGV[1], ARGV[2], ARGV[3]
-redis.call('HSET', KEYS[1], key, tag)
+local added = redis.call('HSET', KEYS[1], key, tag)
 if redis.call('PTTL', KEYS[1]) < tonumber(ttl) then redis.call('PEXPIRE', KEYS[1], ttl) end
-return 1
+if added == 0 then return {{}} end
+return redis.call('HRANDFIELD', KEYS[1], {_SAMPLE}, 'WITHVALUES')
 """)
-"""Writes an entry of a user's index, and makes the index live at least that long."""
+"""Writes an entry of a user's index, and makes the index live at least that long.
+
+Answers, where an entry was added, some entries at random with their tags: whoever adds one tidies up some."""
 
 FORGET = Script("""
 for i = 1, #ARGV, 2 do

@@ -3,9 +3,9 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import NoScriptError
@@ -21,11 +21,14 @@ from .format import (
     NO_INDEX,
     NOTE,
     REPLACE,
+    SETTLED_AFTER,
     TOUCH,
     Script,
     Stored,
     command,
+    head_end,
     is_settled,
+    names_live_record,
     new_tag,
     packed_back,
     packed_front,
@@ -34,9 +37,12 @@ from .format import (
     packed_time,
     packed_version,
     stored_in,
+    tag_of,
 )
 from .reasons import reason
 from .wire import Wire, way_to
+
+T = TypeVar("T")
 
 _AT_ONCE = 500
 """Commands about one user's sessions that go out together: between two such batches other requests get their turn."""
@@ -54,7 +60,8 @@ class RedisStore:
 
     **Keys.** ``<prefix><key>`` holds a session, ``<prefix>user:<user_id>`` names the sessions of a user. Each has a
     time to live, so ``purge`` has nothing to do. The index may name what no longer exists, which is checked on every
-    use; it never misses a session: it is written before the session is, and lives longer. No command touches two keys.
+    use; it never misses a session: it is written before the session is, and lives longer. Whoever adds an entry has a
+    few others looked at, so that it stays about as long as the user has sessions. No command touches two keys.
 
     **What it needs from the server.** ``maxmemory-policy`` should be ``noeviction``: with any other, Redis drops
     sessions when it is full (people are signed out), or an index (``list_user`` and ``delete_user`` miss sessions
@@ -97,11 +104,11 @@ class RedisStore:
         self._explained = Explained(way.place, reason)
         # Connections belong to an event loop, and tests run several: one set for each.
         self._wires: dict[asyncio.AbstractEventLoop, Wire] = {}
-        self._under_way: set[asyncio.Task[int]] = set()
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     async def get(self, key: str) -> SessionRecord | None:
         """See ``SessionStore.get``."""
-        value = await self._ask(self._prefix + key, "GET", again=True)
+        value = await self._ask(self._prefix + key, "GET")
         if value is None:
             return None
         record = stored_in(value).record
@@ -109,10 +116,15 @@ class RedisStore:
 
     async def create(self, key: str, record: SessionRecord) -> bool:
         """See ``SessionStore.create``. Two round trips: the user's index, then the record."""
+        begun = self._now()
         stamp = await self._write_index_entry(key, record, record.expires_at)
         value = packed_front(record) + stamp + packed_back(record)
         now, ttl = self._now_and_ttl(record.expires_at)
-        return bool(await self._run(CREATE, self._prefix + key, now, value, ttl))
+        created = bool(await self._run(CREATE, self._prefix + key, now, value, ttl))
+        if self._now() - begun > SETTLED_AFTER / 2:
+            # It took so long that others may have taken the entry for one that is left over.
+            await self._write_index_entry(key, record, record.expires_at, Stored(record, 0.0, tag_of(stamp)))
+        return created
 
     async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
         """See ``SessionStore.replace``. One round trip, or three when the index has to know first."""
@@ -175,10 +187,7 @@ class RedisStore:
         Looks again until no new session has appeared, so one that is rotated meanwhile doesn't escape under its new
         key. A sign-in that begins meanwhile may end with it or outlive it.
         """
-        task = asyncio.ensure_future(self._delete_user(user_id, set(keep)))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(task)
+        return await asyncio.shield(self._in_background(self._delete_user(user_id, set(keep))))
 
     async def purge(self) -> int:
         """Does nothing and says ``0``: Redis drops what has expired by itself."""
@@ -205,22 +214,46 @@ class RedisStore:
         if record.user_id is None:
             return NO_INDEX
         same = old is not None and old.record.user_id == record.user_id
-        tag = old.tag if old is not None and same else new_tag(expires_at)
+        tag = old.tag if old is not None and same else new_tag(expires_at, self._now())
         until = expires_at + max(0.0, expires_at - self._now())
         _, ttl = self._now_and_ttl(until)
-        await self._run(NOTE, self._index_key(record.user_id), key, tag, ttl, again=True)
+        sample = await self._run(NOTE, self._index_key(record.user_id), key, tag, ttl, again=True)
+        self._tidy_later(record.user_id, sample)
         return packed_stamp(until, tag)
+
+    def _tidy_later(self, user_id: str, sample: list[bytes]) -> None:
+        """Look at entries of an index without letting anybody wait for it."""
+        now = self._now()
+        tags = {key.decode(): tag for key, tag in _pairs(sample) if is_settled(tag, now)}
+        if tags:
+            self._in_background(self._tidy(user_id, tags))
+
+    async def _tidy(self, user_id: str, tags: dict[str, bytes]) -> None:
+        """Drop those of the entries that name no live record of the user."""
+        end = head_end(user_id)
+        with suppress(StoreError):
+            heads = await _answers_in_batches(tags, lambda key: self._ask(self._prefix + key, "GETRANGE", 0, end))
+            now = self._now()
+            left_over = {key: tags[key] for key, head in heads.items() if not names_live_record(head, user_id, now)}
+            await self._forget(user_id, left_over)
+
+    def _in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Go on with it even if the caller is cancelled; ``aclose`` waits for it."""
+        task = asyncio.ensure_future(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
 
     async def _index(self, user_id: str) -> dict[str, bytes]:
         """The keys that may be the user's sessions, with their tags."""
-        reply = await self._ask(self._index_key(user_id), "HGETALL", again=True)
+        reply = await self._ask(self._index_key(user_id), "HGETALL")
         # A map in version 3 of the protocol, a flat list before.
         pairs: Iterable[tuple[bytes, bytes]] = reply.items() if isinstance(reply, dict) else _pairs(reply)
         return {key.decode(): tag for key, tag in pairs}
 
     async def _find(self, keys: Collection[str], user_id: str) -> dict[str, Stored]:
         """Those of the keys that hold a record of the user."""
-        values = await _answers_in_batches(keys, lambda key: self._ask(self._prefix + key, "GET", again=True))
+        values = await _answers_in_batches(keys, lambda key: self._ask(self._prefix + key, "GET"))
         kept = {key: stored_in(value) for key, value in values.items() if value is not None}
         return {key: found for key, found in kept.items() if found.record.user_id == user_id}
 
@@ -266,9 +299,10 @@ class RedisStore:
                 # A new server, or one that was restarted: nothing has happened yet.
                 return await wire.ask(key, script.in_full(key, *words), again=again)
 
-    async def _ask(self, key: str, word: str, *, again: bool) -> Any:
+    async def _ask(self, key: str, word: str, *arguments: int) -> Any:
+        """A command that changes nothing, so it may be sent again."""
         with self._explained:
-            return await self._wire().ask(key, command(word, key), again=again)
+            return await self._wire().ask(key, command(word, key, *arguments), again=True)
 
     def _wire(self) -> Wire:
         loop = asyncio.get_running_loop()
