@@ -22,8 +22,9 @@ class MemoryStore:
     No method ever waits, so on one event loop each is atomic. Other processes, and other stores, see nothing of it:
     behind several workers a session would be there on one request and gone on the next.
 
-    When it is full it first drops what has expired, then the session that went unseen the longest; the first time
-    that happens it is logged.
+    When it is full it first drops what has expired, then what rotated ids left behind, then the session that went
+    unseen the longest; the first time that a session ends by it is logged. A session that moves to a new id needs no
+    room: what it leaves behind goes.
 
     Args:
         max_sessions: how many records to keep, rotated ones included. A small session takes about 1 KiB.
@@ -40,14 +41,20 @@ class MemoryStore:
         self.max_sessions: int = max_sessions
         # Ordered by when a session was last seen, so the one to evict is the first.
         self._records: OrderedDict[str, SessionRecord] = OrderedDict()
+        # The keys of pointers, the oldest first: they make room before any session does.
+        self._pointers: dict[str, None] = {}
         self._keys_of: dict[str, set[str]] = {}
         # (when to look, key). An entry may be early (the record was touched since) or orphaned (it was deleted),
         # never late.
         self._due: list[tuple[float, str]] = []
         self._warned = False
+        # What the next call has to do first: make room after a ``create``.
+        self._pending: Callable[[], None] | None = None
 
     async def get(self, key: str) -> SessionRecord | None:
         """See ``SessionStore.get``. The record itself, not a copy: it is frozen."""
+        if self._pending is not None:
+            self._catch_up()
         record = self._records.get(key)
         if record is None or record.expires_at <= (self.clock or time.time)():
             return None
@@ -55,34 +62,39 @@ class MemoryStore:
 
     async def create(self, key: str, record: SessionRecord) -> bool:
         """See ``SessionStore.create``."""
+        self._catch_up()
         if self._live(key) is not None:
             return False
         self._forget(key)
         self._sweep(self._now(), limit=_LOOKED_AT_PER_CREATE)
-        if len(self._records) >= self.max_sessions:
-            self._make_room()
         self._records[key] = record
         self._index(key, record)
         self._watch(key, record.expires_at)
+        if len(self._records) > self.max_sessions:
+            # Not yet: if this is the new home of a session that moves, the old one becomes a pointer next, and goes.
+            self._pending = self._make_room
         return True
 
     async def replace(self, key: str, record: SessionRecord, *, version: int) -> bool:
         """See ``SessionStore.replace``."""
+        if record.successor is None:
+            self._catch_up()
         old = self._live(key)
         if old is None or old.version != version:
             return False
         self._records[key] = record
         if record.last_seen_at > old.last_seen_at:
             self._records.move_to_end(key)
-        if record.user_id != old.user_id:
-            self._unindex(key, old)
-            self._index(key, record)
+        self._unindex(key, old)
+        self._index(key, record)
         if record.expires_at < old.expires_at:
             self._watch(key, record.expires_at)
+        self._catch_up()
         return True
 
     async def touch(self, key: str, *, last_seen_at: float, expires_at: float) -> bool:
         """See ``SessionStore.touch``."""
+        self._catch_up()
         old = self._live(key)
         if old is None or old.successor is not None:
             return False
@@ -98,16 +110,19 @@ class MemoryStore:
         """See ``SessionStore.delete``."""
         alive = self._live(key) is not None
         self._forget(key)
+        self._catch_up()
         return alive
 
     async def list_user(self, user_id: str) -> list[tuple[str, SessionRecord]]:
         """See ``SessionStore.list_user``."""
+        self._catch_up()
         alive = [(key, self._live(key)) for key in self._keys_of.get(user_id, ())]
         sessions = [(key, record) for key, record in alive if record is not None and record.successor is None]
         return sorted(sessions, key=lambda session: (session[1].created_at, session[0]))
 
     async def delete_user(self, user_id: str, *, keep: Collection[str] = ()) -> int:
         """See ``SessionStore.delete_user``."""
+        self._catch_up()
         ended = 0
         for key in self._keys_of.get(user_id, set()).difference(keep):
             record = self._live(key)
@@ -117,6 +132,7 @@ class MemoryStore:
 
     async def purge(self) -> int:
         """See ``SessionStore.purge``. Also done bit by bit as sessions are created, so calling it is optional."""
+        self._catch_up()
         return self._sweep(self._now())
 
     async def aclose(self) -> None:
@@ -134,11 +150,19 @@ class MemoryStore:
         if record is not None:
             self._unindex(key, record)
 
+    def _catch_up(self) -> None:
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            pending()
+
     def _index(self, key: str, record: SessionRecord) -> None:
+        if record.successor is not None:
+            self._pointers[key] = None
         if record.user_id is not None:
             self._keys_of.setdefault(record.user_id, set()).add(key)
 
     def _unindex(self, key: str, record: SessionRecord) -> None:
+        self._pointers.pop(key, None)
         if record.user_id is None:
             return
         keys = self._keys_of[record.user_id]
@@ -170,8 +194,14 @@ class MemoryStore:
         return dropped
 
     def _make_room(self) -> None:
-        if self._sweep(self._now()):
-            return
+        self._sweep(self._now())
+        while len(self._records) > self.max_sessions:
+            oldest_pointer = next(iter(self._pointers), None)
+            if oldest_pointer is None:
+                self._warn_once()
+            self._forget(oldest_pointer or next(iter(self._records)))
+
+    def _warn_once(self) -> None:
         if not self._warned:
             self._warned = True
             logger.warning(
@@ -179,5 +209,3 @@ class MemoryStore:
                 "longest. Raise max_sessions, or use SQLStore or RedisStore.",
                 self.max_sessions,
             )
-        key, record = self._records.popitem(last=False)
-        self._unindex(key, record)
