@@ -2,6 +2,8 @@
 
 import heapq
 import logging
+import os
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
@@ -15,12 +17,15 @@ logger: logging.Logger = logging.getLogger(__name__)
 _LOOKED_AT_PER_CREATE = 4
 """How many due entries one ``create`` looks at: more than it adds, so the expired never pile up."""
 
+_SERVERS = {"uvicorn", "uvicorn_worker", "gunicorn", "hypercorn"}
+
 
 class MemoryStore:
     """Keeps at most ``max_sessions`` records in a dictionary, none of which survives the process.
 
     No method ever waits, so on one event loop each is atomic. Other processes, and other stores, see nothing of it:
-    behind several workers a session would be there on one request and gone on the next.
+    behind several workers a session would be there on one request and gone on the next. Where that can be known (from
+    ``WEB_CONCURRENCY``, uvicorn or gunicorn) the first use logs a warning.
 
     When it is full it first drops what has expired, then what rotated ids left behind, then the session that went
     unseen the longest; the first time that a session ends by it is logged. A session that moves to a new id needs no
@@ -48,8 +53,8 @@ class MemoryStore:
         # never late.
         self._due: list[tuple[float, str]] = []
         self._warned = False
-        # What the next call has to do first: make room after a ``create``.
-        self._pending: Callable[[], None] | None = None
+        # Whether a call has something to do first: look around at the first one, or make room after ``create``.
+        self._pending: Callable[[], None] | None = self._look_around
 
     async def get(self, key: str) -> SessionRecord | None:
         """See ``SessionStore.get``. The record itself, not a copy: it is frozen."""
@@ -155,6 +160,15 @@ class MemoryStore:
             pending, self._pending = self._pending, None
             pending()
 
+    def _look_around(self) -> None:
+        sign = sign_of_other_workers()
+        if sign is not None:
+            logger.warning(
+                "MemoryStore keeps sessions in one process, and %s. A session that one worker keeps is unknown to the "
+                "others, so people who are signed in get 401 now and then. Use SQLStore or RedisStore, or one worker.",
+                sign,
+            )
+
     def _index(self, key: str, record: SessionRecord) -> None:
         if record.successor is not None:
             self._pointers[key] = None
@@ -209,3 +223,28 @@ class MemoryStore:
                 "longest. Raise max_sessions, or use SQLStore or RedisStore.",
                 self.max_sessions,
             )
+
+
+def sign_of_other_workers() -> str | None:
+    """What says that several processes serve this application, as far as one of them can tell.
+
+    A worker is not told how many there are. But the server that runs it is further down the stack, and knows.
+    """
+    count = os.environ.get("WEB_CONCURRENCY", "")
+    if count.isdecimal() and int(count) > 1:
+        return f"WEB_CONCURRENCY is {count}"
+    frame = sys._getframe()  # noqa: SLF001 (CPython has it, and nothing breaks where it finds nothing)
+    while frame.f_back is not None:
+        frame = frame.f_back
+        server = frame.f_locals.get("self")
+        name = type(server).__module__.partition(".")[0]
+        if name in _SERVERS and _workers_of(server) > 1:
+            return f"{name} runs {_workers_of(server)} workers"
+    return None
+
+
+def _workers_of(server: object) -> int:
+    """By the server's settings: ``config`` in uvicorn and hypercorn, ``cfg`` in gunicorn. Reloading takes one alone."""
+    settings = [getattr(server, name, None) for name in ("config", "cfg")]
+    counts = [getattr(each, "workers", 1) for each in settings if not getattr(each, "reload", False)]
+    return max((count for count in counts if isinstance(count, int)), default=1)
