@@ -47,6 +47,18 @@ def require_text(value: object, name: str) -> None:
         raise ConfigurationError(f"{name} takes strings, not {value!r}")
 
 
+def require_whole(value: object, name: str) -> None:
+    """Refuse what is no whole number of 1 or more; ``True`` would count as one."""
+    if type(value) is not int or value < 1:
+        raise ConfigurationError(f"{name} is a whole number, 1 or more, not {value!r}")
+
+
+def require_clock(value: object, name: str) -> None:
+    """Refuse a clock that can't be asked, such as a time. ``None`` leaves the choice to somebody else."""
+    if value is not None and not callable(value):
+        raise ConfigurationError(f"{name} is a function that gives Unix seconds, such as time.time, not {value!r}")
+
+
 def require_list(values: object, name: str, example: str) -> tuple[Any, ...]:
     """The values as a tuple. One string is no list of its letters, and a mapping would give its keys alone."""
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):

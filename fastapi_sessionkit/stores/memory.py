@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from ._options import require_clock, require_whole
+from .._settings import require_clock, require_whole
 from .base import SessionRecord
 
 logger: logging.Logger = logging.getLogger(__name__)

@@ -1,6 +1,7 @@
 """Options of the stores with values that can't work: refused when the store is made, by the option's name."""
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -58,8 +59,10 @@ def test_a_value_that_cannot_work_is_refused_by_name(make: Any, option: str, val
         (sql_store, {"table_name": "Sitzungen der Gäste"}),
         (redis_store, {"timeout": 1, "prefix": "", "clock": time.time}),
         (redis_store, {"prefix": "{shop}:"}),
+        (sql_store, {"connection_timeout": timedelta(seconds=1), "answer_timeout": timedelta(seconds=2)}),
+        (redis_store, {"timeout": timedelta(seconds=1)}),
     ],
-    ids=["memory", "limits", "table", "odd name", "redis", "hash tag"],
+    ids=["memory", "limits", "table", "odd name", "redis", "hash tag", "timedeltas", "a timedelta"],
 )
 def test_values_that_work_are_taken(make: Any, options: dict[str, Any]) -> None:
     make(**options)

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import NoScriptError
 
+from ..._settings import Duration, in_seconds, require_clock
 from ...errors import ConfigurationError
 from .._explain import Explained
-from .._options import require_clock, require_seconds
 from ..base import SessionRecord, StoreError
 from .format import (
     CREATE,
@@ -80,7 +80,7 @@ class RedisStore:
         prefix: what every key begins with, so that applications can share a server.
         clock: Unix seconds. ``None`` leaves it to the kit, and is ``time.time`` until a kit sets its own. Decides what
             has expired; the keys' time to live counts from it too, so it need not agree with the server's.
-        timeout: seconds to wait for a connection, and for a reply.
+        timeout: how long to wait for a connection, and for a reply: a ``timedelta`` or seconds.
 
     Raises:
         ConfigurationError: the URL, the client or an option can't work.
@@ -92,14 +92,13 @@ class RedisStore:
         *,
         prefix: str = "session:",
         clock: Callable[[], float] | None = None,
-        timeout: float = 5.0,
+        timeout: Duration = 5.0,
     ) -> None:
-        require_seconds(timeout, "RedisStore(timeout=...)")
         require_clock(clock, "RedisStore(clock=...)")
         _require_prefix(prefix)
         self.clock = clock
         self._prefix = prefix
-        way = way_to(server, timeout)
+        way = way_to(server, in_seconds(timeout, "RedisStore(timeout=...)"))
         self._open = way.open
         self._explained = Explained(way.place, reason)
         # Connections belong to an event loop, and tests run several: one set for each.

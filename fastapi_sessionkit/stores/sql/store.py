@@ -11,9 +11,9 @@ from sqlalchemy import URL, Table
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ..._settings import Duration, in_seconds, require_bool, require_clock, require_whole
 from ...errors import ConfigurationError
 from .._explain import Explained
-from .._options import require_clock, require_seconds, require_whole
 from ..base import SessionRecord
 from .core import Connections, CoreConnections
 from .engines import made_engine
@@ -44,8 +44,9 @@ class SQLStore:
         create_table: make the table on first use where there is none. ``False`` leaves it to migrations.
         max_connections: how many connections to PostgreSQL this store keeps at most, per process (or per event loop,
             where a process has several).
-        connection_timeout: seconds a call waits for one of them to be free before it is a ``TimeoutError``.
-        answer_timeout: seconds a call then waits for PostgreSQL's answer.
+        connection_timeout: how long a call waits for one of them to be free before it fails: a ``timedelta`` or
+            seconds.
+        answer_timeout: how long a call then waits for PostgreSQL's answer.
         purge_batch: how many rows ``purge`` deletes at a time; no lock is held for longer than that takes.
         clock: Unix seconds. ``None`` leaves it to the kit, and is ``time.time`` until a kit sets its own. Processes
             that share a table should agree on the time to a second or so (NTP).
@@ -67,17 +68,16 @@ class SQLStore:
         table_name: str = "sessionkit_sessions",
         create_table: bool = True,
         max_connections: int = 10,
-        connection_timeout: float = 5.0,
-        answer_timeout: float = 10.0,
+        connection_timeout: Duration = 5.0,
+        answer_timeout: Duration = 10.0,
         purge_batch: int = 1000,
         clock: Callable[[], float] | None = None,
     ) -> None:
         require_whole(max_connections, "SQLStore(max_connections=...)")
         require_whole(purge_batch, "SQLStore(purge_batch=...)")
-        require_seconds(connection_timeout, "SQLStore(connection_timeout=...)")
-        require_seconds(answer_timeout, "SQLStore(answer_timeout=...)")
         require_clock(clock, "SQLStore(clock=...)")
-        _require_table(table_name, create_table)
+        require_bool(create_table, "SQLStore(create_table=...)")
+        _require_table_name(table_name)
         self.clock: Callable[[], float] | None = clock
         made = made_engine(url_or_engine)
         self.engine: AsyncEngine = made.engine
@@ -87,8 +87,8 @@ class SQLStore:
         self._statements = Statements(self.table, self.engine.dialect)
         self._create_table = create_table
         self._max_connections = max_connections
-        self._connection_timeout = connection_timeout
-        self._answer_timeout = answer_timeout
+        self._connection_timeout = in_seconds(connection_timeout, "SQLStore(connection_timeout=...)")
+        self._answer_timeout = in_seconds(answer_timeout, "SQLStore(answer_timeout=...)")
         self._purge_batch = purge_batch
         self._explained = Explained(place(self.engine.url), reason)
         self._connections = LoopConnections()
@@ -250,9 +250,7 @@ class SQLStore:
             await connection.invalidate()
 
 
-def _require_table(name: object, create: object) -> None:
-    if not isinstance(create, bool):
-        raise ConfigurationError(f"SQLStore(create_table=...) is True or False, not {create!r}")
+def _require_table_name(name: object) -> None:
     if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
         raise ConfigurationError(
             f"SQLStore(table_name=...) is printable text of 1 to {_LONGEST_NAME} bytes, because databases cut longer "
