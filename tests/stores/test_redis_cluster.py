@@ -11,7 +11,7 @@ from fastapi_sessionkit.stores.base import SessionRecord, StoreError
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.testing import SessionStoreContract
 from fastapi_sessionkit.testing.contract.tools import PATIENCE, ContractClock, eventually, key
-from tests.stores.redis_servers import RedisCluster
+from tests.stores.redis_servers import RedisCluster, RedisServer
 
 A = key("a")
 
@@ -246,6 +246,24 @@ async def test_a_node_that_does_not_answer_is_an_error_in_time(cluster: RedisClu
     await store.aclose()
 
 
+@pytest.mark.anyio
+async def test_after_a_time_out_the_store_looks_where_the_slots_are(moving: RedisCluster) -> None:
+    store, record = RedisStore(moving.url, timeout=2), a_record(None)
+    name = next(key(str(n)) for n in range(60) if moving.server_of(f"session:{key(str(n))}") is moving.servers[2])
+    await store.create(name, record)
+    move = SlotMove(moving, f"session:{name}")
+    move.begin()
+    moving.servers[2].freeze()
+    move.finish(without=moving.servers[2])
+    # The node that had the slot says nothing any more, so nobody is left to say MOVED.
+    with pytest.raises(StoreError, match="no reply"):
+        await store.get(name)
+
+    assert await eventually(lambda: finds(store, name))
+    moving.servers[2].thaw()
+    await store.aclose()
+
+
 class SlotMove:
     """Moves the slot of one key to another node, in the two steps that a resharding takes."""
 
@@ -265,14 +283,20 @@ class SlotMove:
             source.execute_command("CLUSTER", "SETSLOT", self._slot, "MIGRATING", self._target_id)
             source.execute_command("MIGRATE", "127.0.0.1", self._target.port, self._name, 0, 30_000)
 
-    def finish(self) -> None:
+    def finish(self, without: RedisServer | None = None) -> None:
         # The target first: it takes a newer epoch for it, against which no older word of the source's counts.
         for server in sorted(self._servers, key=lambda server: server is not self._target):
+            if server is without:
+                continue
             with server.client() as client:
                 client.execute_command("CLUSTER", "SETSLOT", self._slot, "NODE", self._target_id)
 
 
 async def finds_a(store: RedisStore) -> bool:
+    return await finds(store, A)
+
+
+async def finds(store: RedisStore, name: str) -> bool:
     with suppress(StoreError):
-        return await store.get(A) is not None
+        return await store.get(name) is not None
     return False

@@ -189,6 +189,16 @@ class LifetimeCases(StoreCases):
         assert await store.purge() == 0
         assert await store.get(key("a")) is not None
 
+    async def test_purge_drops_what_was_touched_once_it_has_expired_after_all(
+        self, store: SessionStore, clock: ContractClock
+    ) -> None:
+        await store.create(key("a"), clock.record(lifetime=clock.short))
+        await store.touch(key("a"), last_seen_at=clock(), expires_at=clock() + 2 * clock.short)
+        await clock.outlast(2 * clock.short)
+
+        assert await store.purge() == (1 if self.purges else 0)
+        assert await store.list_user("ada") == []
+
     async def test_parallel_purges_count_each_record_once(self, store: SessionStore, clock: ContractClock) -> None:
         await together([store.create(key(f"k{n}"), clock.record(lifetime=clock.short)) for n in range(50)])
         await clock.outlast(clock.short)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -58,6 +59,20 @@ class UserCases(StoreCases):
         await store.replace(key("a"), clock.record(data=b"", version=2, successor=key("b")), version=1)
 
         assert [k for k, _ in await store.list_user("ada")] == [key("b")]
+
+    async def test_a_session_that_moves_again_and_again_is_one_session(
+        self, store: SessionStore, clock: ContractClock
+    ) -> None:
+        moves = [key(f"k{n}") for n in range(30)]
+        record = clock.record()
+        await store.create(moves[0], record)
+        for old, new in pairwise(moves):
+            await store.create(new, record)
+            assert await store.replace(old, clock.record(data=b"", version=2, successor=new), version=1) is True
+
+        assert await store.list_user("ada") == [(moves[-1], record)]
+        assert await store.delete_user("ada") == 1
+        assert await together([store.get(k) for k in moves]) == [None] * len(moves)
 
     async def test_expired_records_are_not_listed(self, store: SessionStore, clock: ContractClock) -> None:
         await store.create(key("a"), clock.record(lifetime=clock.short))
