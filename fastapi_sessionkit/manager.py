@@ -115,7 +115,16 @@ class SessionManager(Generic[M]):
         for loaded in live:
             with suppress(Misfit):
                 patch(loaded.record)
-        return sum([await self._changed(loaded, patch) for loaded in live])
+        changed = 0
+        refused: Exception | None = None
+        for loaded in live:
+            try:
+                changed += await self._changed(loaded, patch)
+            except (ValueError, TypeError) as error:  # it changed meanwhile; that keeps no other one from its change
+                refused = error
+        if refused is not None:
+            raise refused
+        return changed
 
     async def _changed(self, loaded: Loaded, patch: "_Patch[M]") -> bool:
         try:

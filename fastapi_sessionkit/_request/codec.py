@@ -237,8 +237,16 @@ def _overlaid(stored: bytes, before: bytes, after: bytes) -> bytes:
 
 
 def _merge(stored: Any, before: Any, after: Any) -> Any:
-    if not (isinstance(stored, dict) and isinstance(before, dict) and isinstance(after, dict)):
-        return stored if before == after else after
+    if before == after:
+        return stored
+    if isinstance(stored, dict) and isinstance(before, dict) and isinstance(after, dict):
+        return _merge_objects(stored, before, after)
+    if isinstance(stored, list) and isinstance(before, list) and isinstance(after, list) and len(stored) == len(before):
+        return _merge_lists(stored, before, after)
+    return after
+
+
+def _merge_objects(stored: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     # What is not in a dump of the session is a field that this process does not know.
     unknown = {name: value for name, value in stored.items() if name not in before}
     known = {
@@ -246,3 +254,17 @@ def _merge(stored: Any, before: Any, after: Any) -> Any:
         for name, value in after.items()
     }
     return unknown | known
+
+
+def _merge_lists(stored: list[Any], before: list[Any], after: list[Any]) -> list[Any]:
+    """The items that did not change, at both ends, as they are stored. What one item holds is no other's."""
+    start = _common(before, after)
+    shortest = min(len(before), len(after)) - start
+    end = min(_common(before[::-1], after[::-1]), shortest)
+    return stored[:start] + after[start : len(after) - end] + stored[len(stored) - end :]
+
+
+def _common(before: list[Any], after: list[Any]) -> int:
+    """How many items two lists begin with alike."""
+    pairs = enumerate(zip(before, after, strict=False))
+    return next((place for place, (was, now) in pairs if was != now), min(len(before), len(after)))
