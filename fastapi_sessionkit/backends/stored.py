@@ -71,13 +71,25 @@ class StoreBackend:
         return None if found is None else replace(found, superseded=True)
 
     async def create(self, record: SessionRecord, *, replaces: Loaded | None = None) -> str:
-        """Keep the record under a new id; end what it replaces, and the user's oldest sessions over the limit."""
-        await self._evict(record.user_id, room=1, spare="" if replaces is None else replaces.key)
+        """Keep the record under a new id; end what it replaces, and the user's oldest sessions over the limit.
+
+        Sign-ins of one user in one process take turns. Those at the same moment in several processes may leave as many
+        sessions too many as there are other processes; the next sign-in ends them.
+        """
+        if self._most is None or record.user_id is None:
+            return (await self._begin(record, replaces))[1]
+        async with self._turns.setdefault(f"user {record.user_id}", anyio.Lock(fast_acquire=True)):
+            others = await self._oldest_first(record.user_id, but="" if replaces is None else replaces.key)
+            await self._evict(others, self._most - 1)  # first, for the clock of those there may have been ahead
+            key, token = await self._begin(record, replaces)
+            await self._evict(await self._oldest_first(record.user_id), self._most, spare=key)
+        return token
+
+    async def _begin(self, record: SessionRecord, replaces: Loaded | None) -> tuple[str, str]:
         key, token = await self._create(record)
         if replaces is not None:
             await self.delete(replaces)
-        await self._evict(record.user_id, spare=key)
-        return token
+        return key, token
 
     async def update(self, loaded: Loaded, change: Change) -> Written | None:
         """Compare-and-set until it holds, on whatever is there by then.
@@ -188,17 +200,14 @@ class StoreBackend:
             raise RuntimeError("The id source gave an id that exists already: ids must be 256 random bits")
         return key, self._signer.sign(new_id).decode()
 
-    async def _evict(self, user_id: str | None, *, room: int = 0, spare: str) -> None:
-        """End a user's oldest sessions over the limit, but never the one to spare.
+    async def _oldest_first(self, user_id: str, *, but: str = "") -> list[Loaded]:
+        """A user's sessions without one, in an order in which every process has them."""
+        live = [loaded for loaded in await self.of_user(user_id) if loaded.key != but]
+        return sorted(live, key=lambda loaded: (loaded.record.created_at, loaded.key))
 
-        Before a sign-in that makes room for it, however far ahead the clock was under which the others began. Whoever
-        looks last after one has seen every session that was there, so of sign-ins at once the newest stay.
-        """
-        if self._most is None or user_id is None:
-            return
-        live = [loaded for loaded in await self.of_user(user_id) if not room or loaded.key != spare]
-        live.sort(key=lambda loaded: (loaded.record.created_at, loaded.key))
-        for loaded in live[: max(0, len(live) + room - self._most)]:
+    async def _evict(self, live: list[Loaded], most: int, *, spare: str = "") -> None:
+        """End the first sessions over the limit, but never the one to spare."""
+        for loaded in live[: max(0, len(live) - most)]:
             if loaded.key != spare:
                 await self.end(loaded.key)
 
