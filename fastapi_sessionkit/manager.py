@@ -162,8 +162,7 @@ class SessionManager(Generic[M]):
             return None
         own = request_session_of_kit(connection.scope.get(SCOPE_KEY), self._services.kit)
         own = own or RequestSession(self._services, connection.scope)
-        own.asked = True
-        loaded = None if own.token is None else await self._services.backend.load(own.token)
+        loaded = await own.look_up()
         return None if loaded is None else loaded.key
 
     def _directory(self) -> SessionDirectory:

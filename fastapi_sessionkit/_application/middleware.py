@@ -20,6 +20,7 @@ from ..guard import RouterGuard
 from ..transport import Headers
 from .caching import mark_changing, mark_dependent
 from .lifecycle import Lifecycle
+from .unhandled import mark_answer_to_error
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class SessionMiddleware:
         except Exception:
             if not own.replaced:
                 own.closed = True  # nothing will be committed any more: a helper that is called now says so
+                mark_answer_to_error(self.host, scope, partial(_mark_if_asked, own))
                 raise
         finally:
             if outer is not None:
@@ -85,8 +87,8 @@ class SessionMiddleware:
             own.closed = True  # before the commit: a change that came while it waits would be lost
             if own.is_pending:
                 return _Commit(own, self._respond, scope, receive, send).answer(message)
-            if own.asked and message["type"] != "websocket.close":
-                mark_dependent(message, own.services.transport.varies_by, signed_in=own.session is not None)
+            if own.asked:
+                _mark(message, [], own)
         elif own.replaced:
             raise ResponseReplaced
         return send(message)
@@ -205,7 +207,12 @@ def _mark(message: Message, given: Headers, own: RequestSession[Any]) -> None:
     if given or own.action is not Action.KEEP:
         mark_changing(message, varies_by, given)
     else:
-        mark_dependent(message, varies_by, signed_in=own.session is not None)
+        mark_dependent(message, varies_by, signed_in=own.is_somebodys)
+
+
+def _mark_if_asked(own: RequestSession[Any], message: Message) -> None:
+    if own.asked:
+        _mark(message, [], own)
 
 
 def _handlers(host: Starlette) -> Mapping[Any, Any]:

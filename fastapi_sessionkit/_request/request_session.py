@@ -289,6 +289,18 @@ class RequestSession(Subject, Generic[M]):
             await judge(self)
         return True
 
+    async def look_up(self) -> Loaded | None:
+        """What the client's token leads to now, nothing of this request included."""
+        self.asked = True
+        if self.token is not None:
+            self._presented = await self.services.backend.load(self.token)
+        return self._presented
+
+    @property
+    def is_somebodys(self) -> bool:
+        """Whether the response may hold what is one person's alone."""
+        return self.session is not None or self._presented is not None
+
     def subject(self) -> Subject:
         """Whom to ask requirements of, once it is loaded, for one decision."""
         self._answers = None
