@@ -50,12 +50,12 @@ async def required_session(own: RequestSession[Any]) -> Any:
 class _Asks(Generic[M]):
     """A dependency that asks a requirement. Equal to any other that asks the same of the same kit."""
 
-    __slots__ = ("_hash", "_name", "kit", "requirement")
+    __slots__ = ("_hash", "kit", "name", "requirement")
 
     def __init__(self, requirement: Requirement, kit: object | None = None, name: str = "") -> None:
         self.requirement: Requirement = requirement
         self.kit: object | None = kit
-        self._name = name
+        self.name: str = name
         self._hash = hash((type(self), requirement, kit))
 
     def __eq__(self, other: object) -> bool:
@@ -80,7 +80,7 @@ class Required(_Asks[M]):
             NotAuthenticated: 401, nobody is signed in.
             Forbidden: 403, somebody is and does not fulfil the requirement.
         """
-        own = request_session_of(connection.scope, self._name, self.kit)
+        own = request_session_of(connection.scope, self.name, self.kit)
         session: Any = await own.current()
         await self._judge(own)
         own.judges = (*own.judges, self._judge)
@@ -103,7 +103,7 @@ class Asked(_Asks[bool]):
 
     async def __call__(self, connection: HTTPConnection) -> bool:
         """Whether it does; ``False`` when nobody is signed in."""
-        own = request_session_of(connection.scope, self._name, self.kit)
+        own = request_session_of(connection.scope, self.name, self.kit)
         await own.current()
         return await refusal_of(self.requirement, own.subject()) is None
 

@@ -15,13 +15,8 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
-from ._application.kits import (
-    check_called,
-    check_installable,
-    check_mounted,
-    check_unambiguous,
-    sharing,
-)
+from ._application.checks import check_routes, check_unambiguous
+from ._application.kits import check_installable, check_mounted, sharing
 from ._application.lifecycle import Lifecycle
 from ._application.middleware import SessionMiddleware
 from ._application.report import report
@@ -172,26 +167,31 @@ class SessionKit(Generic[M]):
                 services=self.services,
                 guard=guard,
                 host=app,
-                lifecycle=Lifecycle(lambda: self._check(app, guard), self.backend, self._purge_every),
+                lifecycle=Lifecycle(
+                    app,
+                    lambda: self._check(app, guard),
+                    lambda: report(app, self.services.access, guard),
+                    self.backend,
+                    self._purge_every,
+                ),
             )
         )
         app.add_exception_handler(Redirected, redirect_response)
         document(app, self, guard)
 
     def _check(self, app: Starlette, guard: RouterGuard | None) -> None:
-        """What only a complete application shows, at startup."""
+        """What only a complete application shows: at startup, and again when its routes have changed."""
         document(app, self, guard)  # again, in case app.openapi was replaced after install
         for place in sharing(app):
             document(place.app, self, guard, place.at)
         check_mounted(app, self.services.transport)
-        check_called(app)
         check_unambiguous(app)
+        check_routes(app)
         for call in {call for route in served_routes(app) for call in route.dependencies}:
             if isinstance(call, RouterGuard):
                 self._check_rules(call)
             elif isinstance(call, Required | Asked) and call.kit is None:
                 self._readable(call.requirement)
-        report(app, self.services.access, guard)
 
     def _check_rules(self, guard: RouterGuard | None) -> None:
         for rule in guard.rules if guard is not None else ():

@@ -404,8 +404,12 @@ def test_the_same_dependency_twice_runs_once_a_request(app: FastAPI, ada: TestCl
 
 
 def test_many_dependencies_load_the_session_once(app: FastAPI, ada: TestClient, store: RecordingStore) -> None:
-    @app.get("/", dependencies=[Depends(require_role("editor")), Depends(has_permission("read")), Depends(get_session)])
-    async def read(session: Annotated[Session, Depends(require_session)]) -> None: ...
+    @app.get("/", dependencies=[Depends(require_role("editor")), Depends(require_permission("read"))])
+    async def read(
+        session: Annotated[Session, Depends(require_session)],
+        same: Annotated[Session | None, Depends(get_session)],
+        may_read: Annotated[bool, Depends(has_permission("read"))],
+    ) -> None: ...
 
     ada.get("/")
 

@@ -1,4 +1,7 @@
-"""What happens once an application: the check at startup, the purge every now and then, the close at shutdown."""
+"""What happens once an application: the check at startup, the purge every now and then, the close at shutdown.
+
+Routes may be added at any time, to any router, so the check runs again when they have changed.
+"""
 
 import asyncio
 import logging
@@ -6,33 +9,64 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 
+from starlette.applications import Starlette
+
 from ..backends.base import SessionBackend, SessionDirectory, directory_of
+from .routes import lists_of_routes
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+
+class _Routes:
+    """The routes of an application at one time, those of all its routers."""
+
+    def __init__(self, app: Starlette) -> None:
+        self._live = list(lists_of_routes(app))
+        self._known = [routes.copy() for routes in self._live]
+
+    def are_current(self) -> bool:
+        """Whether none was added, removed or replaced. Each request asks; to compare lists of the same objects costs little."""
+        return self._live == self._known
 
 
 class Lifecycle:
     """One kit's on one application.
 
     Args:
-        check: looks at the complete application; runs once, at startup or, without a lifespan, at the first request.
-            Where it raises it runs again, so that what can't work never does.
+        app: the application.
+        check: looks at the complete application, at startup or, without a lifespan, at the first request; and at the
+            first request after its routes have changed. Where it raises it runs again, so that what can't work never
+            does.
+        report: says what is no error, once, after the first check.
         backend: closed at shutdown.
         purge_every: seconds between two purges of a server-side store; ``None``: never.
     """
 
-    def __init__(self, check: Callable[[], None], backend: SessionBackend, purge_every: float | None) -> None:
-        self.checked = False
+    def __init__(
+        self,
+        app: Starlette,
+        check: Callable[[], None],
+        report: Callable[[], None],
+        backend: SessionBackend,
+        purge_every: float | None,
+    ) -> None:
+        self._app = app
+        self._checked: _Routes | None = None
         self._check = check
+        self._report = report
         self._backend = backend
         self._purge_every = purge_every
         self._purging: asyncio.Task[None] | None = None
 
     def check(self) -> None:
-        """Look at the application, once."""
-        if not self.checked:
-            self._check()
-            self.checked = True
+        """Look at the application, unless that was done since its routes have changed."""
+        if self._checked is not None and self._checked.are_current():
+            return
+        routes = _Routes(self._app)
+        self._check()
+        if self._checked is None:
+            self._report()
+        self._checked = routes
 
     def start(self) -> None:
         """The application has started: check it, and purge from now on."""

@@ -58,8 +58,7 @@ class SessionMiddleware:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, self._watched(send))
             return
-        if not self.lifecycle.checked:
-            self.lifecycle.check()
+        self.lifecycle.check()
         outer: RequestSession[Any] | None = scope.get(SCOPE_KEY)
         shared = None if outer is None else request_session_of_kit(outer, self.services.kit)
         if shared is not None:  # the same kit on an application around this one: one session a request
@@ -76,7 +75,7 @@ class SessionMiddleware:
                 mark_answer_to_error(self.host, scope, partial(_mark_if_asked, own))
                 raise
         finally:
-            if outer is not None:
+            if outer is not None and outer.app is not self.host:  # what is around the mounted application goes on
                 scope[SCOPE_KEY] = outer
 
     def _answer(

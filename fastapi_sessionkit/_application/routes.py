@@ -1,14 +1,16 @@
-"""What an application serves: each route's full path template, its methods, and what it depends on."""
+"""What an application serves: each route's full path template, its methods, and what it takes and depends on."""
 
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Host, Mount, Router
 
 ANYTHING = "/{path:path}"
+_LAYERS = 32  # of middleware around what is mounted: more than anybody has, and an end for what has itself as its app
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +30,65 @@ class ServedRoute:
     operation: str | None = None
 
 
-def served_routes(app: Starlette, without: Container[Any] = ()) -> Iterator[ServedRoute]:
-    """Every route, those of included routers too; as they are now, for routes may be added later.
-
-    Args:
-        app: the application.
-        without: dependencies that don't count, with all that they depend on: those that are overridden.
-    """
-    for context in iter_route_contexts(app.routes):
-        yield _served_route(context, without)
-    yield from _frontends(app, without)
+def served_routes(app: Starlette) -> Iterator[ServedRoute]:
+    """Every route, those of included routers too; as they are now, for routes may be added later."""
+    yield from map(_served_route, iter_route_contexts(app.routes))
+    for path, frontend in _frontends(app):
+        yield ServedRoute(path, frozenset({"GET", "HEAD"}), _dependencies(frontend))
 
 
-def _served_route(context: RouteContext, without: Container[Any]) -> ServedRoute:
+def contexts(app: Starlette) -> Iterator[tuple[str, RouteContext]]:
+    """Every route and what stands in front of its path: those of routers that are mounted, too, but of no application."""
+    waiting: list[tuple[str, Router]] = [("", app.router)]
+    for at, router in waiting:  # it grows by the routers that are mounted on it
+        for context in iter_route_contexts(router.routes):
+            yield at, context
+            inner = mounted(context.original_route)
+            if isinstance(inner, Router) and all(inner is not known for _, known in waiting):
+                waiting.append((at + path_of(context), inner))
+
+
+def dependants(app: Starlette) -> Iterator[tuple[str, Dependant]]:
+    """What FastAPI serves, by its full path: operations, WebSockets, frontends. Starlette's own routes depend on nothing."""
+    for at, context in contexts(app):
+        dependant = getattr(in_place(context), "dependant", None)
+        if dependant is not None:
+            yield at + path_of(context), dependant
+    for path, frontend in _frontends(app):
+        if hasattr(frontend, "dependant"):
+            yield path, frontend.dependant
+
+
+def mounted(route: BaseRoute) -> Starlette | Router | None:
+    """The application or the router that a mount leads to, whatever middleware is around it."""
+    inner: Any = route
+    if isinstance(inner, Mount | Host):
+        for _ in range(_LAYERS):
+            inner = getattr(inner, "app", None)
+            if isinstance(inner, Starlette | Router):
+                return inner
+    return None
+
+
+def path_of(context: RouteContext) -> str:
+    """The path of a route as it is included; none of a ``Host``."""
+    return getattr(in_place(context), "path", None) or ""
+
+
+def lists_of_routes(app: Starlette) -> Iterator[list[Any]]:
+    """The lists that a route is added to: those of the application's router, and of all that are included or mounted."""
+    found: list[Router] = [app.router]
+    for router in found:  # it grows by the routers below what is looked at
+        yield router.routes
+        yield getattr(router, "_low_priority_routes", [])  # FastAPI's, of frontends
+        for route in router.routes:
+            inner: Any = getattr(route, "original_router", None) or mounted(route)
+            inner = getattr(inner, "router", inner)
+            if isinstance(inner, Router) and all(inner is not known for known in found):
+                found.append(inner)
+
+
+def _served_route(context: RouteContext) -> ServedRoute:
     route = in_place(context)
     path, methods = getattr(route, "path", None), getattr(route, "methods", None)
     if path is None:
@@ -50,7 +98,7 @@ def _served_route(context: RouteContext, without: Container[Any]) -> ServedRoute
     upper = None if methods is None else frozenset(methods)
     documented = isinstance(context.original_route, APIRoute) and route.include_in_schema
     operation = context.path_format if documented else None
-    return ServedRoute(path, upper, _dependencies(route, without), operation)
+    return ServedRoute(path, upper, _dependencies(route), operation)
 
 
 def in_place(context: RouteContext) -> Any:
@@ -61,7 +109,7 @@ def in_place(context: RouteContext) -> Any:
     return getattr(context, "starlette_route", None) or context
 
 
-def _frontends(app: Starlette, without: Container[Any]) -> Iterator[ServedRoute]:
+def _frontends(app: Starlette) -> Iterator[tuple[str, Any]]:
     """What ``frontend()`` of the application and of included routers serves, which FastAPI keeps apart from its routes.
 
     Any path below its own: which files are there may change, and with a fallback each path has an answer. FastAPI has
@@ -72,19 +120,18 @@ def _frontends(app: Starlette, without: Container[Any]) -> Iterator[ServedRoute]
         prefix = getattr(found, "frontend_prefix", "")
         paths = [route.path for route in group.routes] if hasattr(group, "routes") else [""]
         for path in paths:
-            yield ServedRoute(
-                (prefix + path).rstrip("/") + ANYTHING, frozenset({"GET", "HEAD"}), _dependencies(found, without)
-            )
+            yield (prefix + path).rstrip("/") + ANYTHING, found
 
 
-def _dependencies(route: Any, without: Container[Any]) -> tuple[Any, ...]:
+def _dependencies(route: Any) -> tuple[Any, ...]:
     """Those of what FastAPI serves: operations, WebSockets, frontends. Starlette's own routes have none."""
     dependant = getattr(route, "dependant", None)
-    return () if dependant is None else tuple(_calls(dependant, without))
+    return () if dependant is None else tuple(each.call for each in below(dependant))
 
 
-def _calls(dependant: Any, without: Container[Any]) -> Iterator[Any]:
+def below(dependant: Dependant, overridden: Container[Any] = ()) -> Iterator[Dependant]:
+    """Everything that it depends on; not what is overridden, nor what only that depends on."""
     for dependency in dependant.dependencies:
-        if dependency.call not in without:
-            yield dependency.call
-            yield from _calls(dependency, without)
+        if dependency.call not in overridden:
+            yield dependency
+            yield from below(dependency, overridden)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
 from starlette.types import ASGIApp
 
 import fastapi_sessionkit
@@ -230,12 +230,21 @@ def test_with_two_kits_and_no_lifespan_every_request_fails(shared: FastAPI) -> N
             client.get("/who")
 
 
-def test_with_two_kits_the_module_s_dependency_added_late_fails_its_request(shared: FastAPI) -> None:
+def test_with_two_kits_the_module_s_dependency_added_late_fails_the_next_request(shared: FastAPI) -> None:
     with client_of(shared) as client:
         shared.get("/ask")(ask)
 
-        with pytest.raises(ConfigurationError, match=r"^get_session can't tell"):
-            client.get("/ask")
+        with pytest.raises(ConfigurationError, match=r"^/ask: Depends\(get_session\) can't tell"):
+            client.get("/who")
+
+
+def test_with_two_kits_a_helper_that_an_endpoint_calls_fails_its_request(shared: FastAPI) -> None:
+    @shared.get("/ask")
+    async def read(request: Request) -> None:
+        await get_session(request)
+
+    with client_of(shared) as client, pytest.raises(ConfigurationError, match=r"^get_session can't tell"):
+        client.get("/ask")
 
 
 def test_with_two_kits_applications_mounted_on_each_other_fail_the_start(shared: FastAPI) -> None:

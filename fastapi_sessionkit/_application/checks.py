@@ -1,0 +1,187 @@
+"""What fails the start of an application: routes whose parameters or dependencies don't do what they seem to do.
+
+A route that is added later fails the first request after it.
+"""
+
+from collections.abc import Container, Iterator
+from typing import Any
+
+from fastapi.dependencies.models import Dependant
+from pydantic import BaseModel
+from starlette.applications import Starlette
+
+from .._request.lookup import ambiguity_message, installed
+from ..dependencies import (
+    Asked,
+    Required,
+    get_session,
+    get_session_info,
+    is_authenticated,
+    require_session,
+)
+from ..errors import ConfigurationError
+from ..guard import RouterGuard
+from ..session import Session
+from .kits import Place, places
+from .parameters import Models, built_session, sent_sessions, unresolved
+from .routes import below, dependants
+
+_PACKAGE = f"{__package__.partition('.')[0]}."
+_OF_NO_KIT = frozenset({get_session, get_session_info, is_authenticated, require_session})
+
+_EXAMPLES = {
+    "require_role": '"admin"',
+    "require_permission": '"reports:read"',
+    "require_any_permission": '"reports:read", "reports:write"',
+    "require_fresh": "600",
+    "has_role": '"admin"',
+    "has_permission": '"reports:read"',
+    "has_all_permissions": '"reports:read", "reports:write"',
+    "has_any_permission": '"reports:read", "reports:write"',
+    "has_role_permission": '"admin", "reports:read"',
+}
+"""What makes a dependency when it is called, and what with. ``Depends(require)`` FastAPI refuses itself."""
+
+_INSTEAD = {
+    "is_authenticated": "require_session",
+    "has_role": 'require_role("admin")',
+    "has_permission": 'require_permission("reports:read")',
+    "has_all_permissions": 'require_permission("reports:read", "reports:write")',
+    "has_any_permission": 'require_any_permission("reports:read", "reports:write")',
+    "has_role_permission": 'require(role("admin") & permission("reports:read"))',
+}
+"""What answers yes or no and refuses nobody, and what refuses instead. ``get_session`` has a use there: it loads early."""
+
+
+def check_routes(app: Starlette) -> None:
+    """Look at every route of the application and of what is mounted on it.
+
+    Raises:
+        ConfigurationError: one of them lets people in whom it seems to refuse, or takes a session from the client.
+    """
+    for place in places(app):
+        overridden = getattr(place.app, "dependency_overrides", ())
+        models: Models = (Session, *_models_at(place))
+        for path, endpoint in dependants(place.app):
+            where = place.at + path
+            _check_parameters(where, endpoint, models)
+            for dependency in below(endpoint, overridden):
+                _check_called(where, dependency.call)
+                _check_built(where, dependency.call, models)
+                _check_parameters(where, dependency, models)
+            _check_answers(where, endpoint, overridden)
+
+
+def check_unambiguous(app: Starlette) -> None:
+    """Raise ``ConfigurationError`` for a route that asks for "the" session where there are several.
+
+    What endpoints call themselves is left to ``request_session_of``, which raises at the request.
+    """
+    for place in places(app):
+        if _has_several(place):
+            overridden = getattr(place.app, "dependency_overrides", ())
+            for path, endpoint in dependants(place.app):
+                for dependency in below(endpoint, overridden):
+                    _check_of_a_kit(place.at + path, dependency.call)
+
+
+def _models_at(place: Place) -> Iterator[type[BaseModel]]:
+    for app in (*place.around, place.app):
+        for services in installed(app):
+            yield services.codec.model
+
+
+def _check_called(where: str, call: Any) -> None:
+    """Refuse ``Depends(require_fresh)``.
+
+    FastAPI would call it with what the query says, and take what it makes for the answer: nobody would be refused.
+    """
+    name = getattr(call, "__name__", "")
+    if name in _EXAMPLES and _is_ours(call):
+        name = _full_name(call)
+        raise ConfigurationError(
+            f"{where}: Depends({name}) asks nothing, for {name} only makes a dependency: write "
+            f"Depends({name}({_EXAMPLES[call.__name__]}))"
+        )
+
+
+def _check_answers(where: str, endpoint: Dependant, overridden: Container[Any]) -> None:
+    """Refuse ``dependencies=[Depends(has_role("admin"))]``, which throws the answer away and lets everybody in."""
+    for dependency in endpoint.dependencies:
+        call = dependency.call
+        if dependency.name is not None or call in overridden:
+            continue  # it is a parameter's, which has the answer
+        name = call.name if isinstance(call, Asked) else _full_name(call) if _is_ours(call) else ""
+        of_kit, _, short = name.rpartition(".")
+        if short in _INSTEAD:
+            written = f"{name}(...)" if isinstance(call, Asked) else name
+            instead = f"{of_kit}.{_INSTEAD[short]}" if of_kit else _INSTEAD[short]
+            raise ConfigurationError(
+                f"{where}: Depends({written}) among dependencies=[...] throws its answer away, so it lets everybody in: "
+                f"write Depends({instead}), or take the answer as a parameter"
+            )
+
+
+def _check_parameters(where: str, dependant: Dependant, models: Models) -> None:
+    """Refuse a session that is taken from what the client sends, and a dependency that became a query parameter."""
+    for name, text in unresolved(dependant):
+        raise ConfigurationError(
+            f"{where}: {name}: {text} could not be resolved, so FastAPI takes {name} from the query, and no dependency "
+            "that is meant by it runs. An annotation that is postponed (by the import from __future__) or quoted is a text, and "
+            "the names of a surrounding function are out of its reach: define what it names at the top of the module, or "
+            "leave that import out"
+        )
+    for sent in sent_sessions(dependant, models):
+        model = sent.model.__name__
+        raise ConfigurationError(
+            f"{where}: {sent.name} takes its {model} from the {sent.source}, so that the client says who is signed in: write "
+            f"{sent.name}: Annotated[{model}, Depends(kit.require_session)]. Where the client shall send one, say so: "
+            f"{sent.name}: Annotated[{model}, Body()]"
+        )
+
+
+def _check_built(where: str, call: Any, models: Models) -> None:
+    """Refuse ``Depends(AppSession)``, and ``Annotated[AppSession, Depends()]``, which is the same."""
+    built = built_session(call, models)
+    if built is not None:
+        model = built.__name__
+        raise ConfigurationError(
+            f"{where}: Depends() builds its {model} from the query, so that the client says who is signed in: write "
+            f"Annotated[{model}, Depends(kit.require_session)]"
+        )
+
+
+def _check_of_a_kit(where: str, call: Any) -> None:
+    if _is_of_no_kit(call):
+        name = "RouterGuard(...)" if isinstance(call, RouterGuard) else getattr(call, "__name__", repr(call))
+        raise ConfigurationError(f"{where}: {ambiguity_message(f'Depends({name})')}")
+
+
+def _has_several(place: Place) -> bool:
+    """Whether the innermost application that has a kit of its own has more than one.
+
+    A kit that it shares with those around it is not asked for first here.
+    """
+    applications = (*place.around, place.app)
+    for depth in range(len(applications), 0, -1):
+        kits = {services.kit for services in installed(applications[depth - 1])}
+        shared = {services.kit for outer in applications[: depth - 1] for services in installed(outer)}
+        if kits - shared:
+            return len(kits) > 1
+    return False
+
+
+def _is_of_no_kit(call: Any) -> bool:
+    if isinstance(call, Required | Asked):
+        return call.kit is None
+    return isinstance(call, RouterGuard) or call in _OF_NO_KIT
+
+
+def _is_ours(call: Any) -> bool:
+    return str(getattr(call, "__module__", "")).startswith(_PACKAGE)
+
+
+def _full_name(call: Any) -> str:
+    """As it is written: ``require_fresh``, or ``kit.require_fresh``."""
+    name: str = getattr(call, "__name__", "")
+    return f"kit.{name}" if hasattr(call, "__self__") else name
