@@ -15,19 +15,15 @@ def request_session_of(scope: Scope, caller: str, kit: object | None = None) -> 
     """This request's session for a kit, or for the one kit of the innermost application that has any.
 
     Raises:
-        ConfigurationError: no kit is installed, or more than one and none is named.
+        ConfigurationError: no kit is installed, a middleware asks too early, or there is more than one kit and none is
+            named.
     """
     innermost: RequestSession[Any] | None = scope.get(SCOPE_KEY)
     if kit is None and innermost is not None and innermost.outer is not None:
         kit = _the_kit_of(scope, innermost, caller)
     found = innermost if kit is None else request_session_of_kit(innermost, kit)
     if found is None:
-        which = "no SessionKit is" if innermost is None else "this SessionKit is not"
-        raise ConfigurationError(
-            f"{caller} found that {which} installed on the application. Install it once, next to where the "
-            "application is made: kit = SessionKit(AppSession, secret_key=...); kit.install(app). Middleware comes too "
-            "early to ask: the kit is always the innermost"
-        )
+        raise ConfigurationError(_absence_message(scope, caller, kit))
     return found
 
 
@@ -53,6 +49,21 @@ def installed(app: object) -> Iterator[Services[Any]]:
         services = middleware.kwargs.get("services")
         if isinstance(services, Services):
             yield services
+
+
+def _absence_message(scope: Scope, caller: str, kit: object | None) -> str:
+    """Why there is no session to ask for: nobody installed the kit, or a middleware asks before its turn."""
+    kits = [services.kit for services in installed(scope.get("app"))]
+    if kit in kits or (kit is None and kits):
+        return (
+            f"{caller} was called in a middleware before the request reached the kit, which is always the innermost, so there "
+            "is no session yet. Ask after `response = await call_next(request)`, or in a dependency"
+        )
+    which = "this SessionKit is not" if SCOPE_KEY in scope else "no SessionKit is"
+    return (
+        f"{caller} found that {which} installed on the application. Install it once, next to where the application is made: "
+        "kit = SessionKit(AppSession, secret_key=...); kit.install(app)"
+    )
 
 
 def ambiguity_message(caller: str) -> str:
