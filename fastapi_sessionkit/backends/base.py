@@ -15,7 +15,7 @@ Change = Callable[[SessionRecord], SessionRecord]
 """Gives the record that shall stand instead. May be called again, on what is there by then. What it raises is passed on."""
 
 CLOCK_SKEW = 10.0
-"""Seconds that the clocks of two servers may differ."""
+"""Seconds that the clocks of two servers may differ: what was signed further in the future is refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """``CookieBackend``: the token is the record itself, signed or encrypted."""
 
+import logging
+import math
 import os
 import struct
 from collections.abc import Callable
@@ -14,7 +16,11 @@ from ..stores.base import SessionRecord
 from .base import CLOCK_SKEW, BackendContext, Change, Loaded, Written, refuse_second_kit, require_kit
 from .keys import decode, encode
 
+logger: logging.Logger = logging.getLogger(__name__)
+
 _HEAD = struct.Struct(">4dI")
+_QUIET = 60.0
+"""Seconds between two warnings of clocks that disagree."""
 _REMEMBERED = 1_024  # verified tokens, each at most a cookie long
 
 
@@ -32,6 +38,7 @@ class CookieBackend:
         require_bool(encrypt, "CookieBackend(encrypt=...)")
         self._encrypt = encrypt
         self._context: BackendContext | None = None
+        self._warned_at = -math.inf
 
     def bind(self, context: BackendContext) -> None:
         """Take the kit's keys."""
@@ -52,7 +59,10 @@ class CookieBackend:
         except (BadData, ValueError, struct.error):
             return None
         now, record = self._clock(), loaded.record
-        return loaded if now < record.expires_at and record.last_seen_at <= now + CLOCK_SKEW else None
+        if record.last_seen_at > now + CLOCK_SKEW:
+            self._warn_of_clocks(record.last_seen_at - now, now)
+            return None
+        return loaded if now < record.expires_at else None
 
     async def create(self, record: SessionRecord, *, replaces: Loaded | None = None) -> str:  # noqa: ARG002
         """The record as a token."""
@@ -76,6 +86,17 @@ class CookieBackend:
 
     async def aclose(self) -> None:
         """Nothing is open."""
+
+    def _warn_of_clocks(self, ahead: float, now: float) -> None:
+        """Say that another server's clock is ahead of this one, once in a while."""
+        if abs(now - self._warned_at) >= _QUIET:
+            self._warned_at = now
+            logger.warning(
+                "A signed session was refused, because its last use lies %.0f seconds ahead of this server's clock. The clocks of "
+                "all servers that sign sessions must agree to %g seconds: synchronise them (NTP)",
+                ahead,
+                CLOCK_SKEW,
+            )
 
     def _token(self, record: SessionRecord) -> str:
         return self._seal(_pack(record))
