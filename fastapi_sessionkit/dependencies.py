@@ -4,16 +4,20 @@ Each is one flat ``async`` dependency on ``HTTPConnection``, so that it serves H
 thread, and costs one node. All of them together load the session once a request.
 """
 
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
+from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
 from ._request.lookup import request_session_of
 from ._request.request_session import RequestSession
 from ._settings import Duration
+from .cookie import CookieSettings, SessionCookie
 from .errors import ConfigurationError, Forbidden, NotAuthenticated
-from .requirements import Requirement, any_permission, fresh, permission, refusal_of, role
+from .requirements import Requirement, any_permission, fresh, permission, refusal_of, role, signed_in
 from .session import SessionInfo
+from .transport import Transport
 
 M = TypeVar("M")
 
@@ -21,11 +25,6 @@ M = TypeVar("M")
 async def get_session(connection: HTTPConnection) -> Any:
     """The session, or ``None`` when nobody is signed in."""
     return await request_session_of(connection.scope, "get_session").load()
-
-
-async def require_session(connection: HTTPConnection) -> Any:
-    """The session; raises ``NotAuthenticated`` (401) when nobody is signed in."""
-    return await required_session(request_session_of(connection.scope, "require_session"))
 
 
 async def get_session_info(connection: HTTPConnection) -> SessionInfo | None:
@@ -36,15 +35,6 @@ async def get_session_info(connection: HTTPConnection) -> SessionInfo | None:
 async def is_authenticated(connection: HTTPConnection) -> bool:
     """Whether somebody is signed in."""
     return await request_session_of(connection.scope, "is_authenticated").current() is not None
-
-
-async def required_session(own: RequestSession[Any]) -> Any:
-    """The session; raises ``NotAuthenticated`` when nobody is signed in, also by the time that the body has come."""
-    session = await own.current()
-    if session is None:
-        raise NotAuthenticated
-    own.judges = (*own.judges, RequestSession.require_signed_in)
-    return session
 
 
 class _Asks(Generic[M]):
@@ -68,10 +58,32 @@ class _Asks(Generic[M]):
         return f"<{type(self).__name__} {self.requirement}>"
 
 
-class Required(_Asks[M]):
-    """A dependency that gives the session when it fulfils the requirement, and otherwise raises 401 or 403."""
+class Required(_Asks[M], SecurityBase):
+    """A dependency that gives the session when it fulfils the requirement, and otherwise raises 401 or 403.
 
-    __slots__ = ()
+    To FastAPI it is a security scheme, the session's, so that every schema that it makes shows it.
+
+    Attributes:
+        transport: what brings the session's token, for the schema. Of no kit, that of the kit where it was last looked at.
+    """
+
+    __slots__ = ("transport",)
+
+    def __init__(
+        self, requirement: Requirement, kit: object | None = None, name: str = "", transport: Transport | None = None
+    ) -> None:
+        super().__init__(requirement, kit, name)
+        self.transport: Transport | None = transport
+
+    @property
+    def scheme_name(self) -> str:  # type: ignore[override]
+        """What the schema calls it."""
+        return _shown(self.transport).scheme_name
+
+    @property
+    def model(self) -> Mapping[str, str]:  # type: ignore[override]
+        """OpenAPI's security scheme object."""
+        return _shown(self.transport).scheme
 
     async def __call__(self, connection: HTTPConnection) -> M:
         """The session.
@@ -96,6 +108,10 @@ class Required(_Asks[M]):
         raise Forbidden(f"Requires {self.requirement}")
 
 
+def _shown(transport: Transport | None) -> Transport:
+    return SessionCookie(CookieSettings()) if transport is None else transport
+
+
 class Asked(_Asks[bool]):
     """A dependency that says whether the session fulfils the requirement."""
 
@@ -106,6 +122,10 @@ class Asked(_Asks[bool]):
         own = request_session_of(connection.scope, self.name, self.kit)
         await own.current()
         return await refusal_of(self.requirement, own.subject()) is None
+
+
+require_session: Required[Any] = Required(signed_in, name="require_session")
+"""The session; raises ``NotAuthenticated`` (401) when nobody is signed in."""
 
 
 def require(requirement: Requirement) -> Required[Any]:

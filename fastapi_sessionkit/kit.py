@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
 from ._application.checks import check_routes, check_unambiguous
-from ._application.kits import check_installable, check_mounted, sharing
+from ._application.kits import Place, check_installable, check_mounted, sharing
 from ._application.lifecycle import Lifecycle
 from ._application.middleware import SessionMiddleware
 from ._application.report import report
@@ -26,7 +26,6 @@ from ._request.codec import SessionCodec
 from ._request.lifetimes import Lifetimes
 from ._request.lookup import request_session_of
 from ._request.origin import OriginPolicy
-from ._request.request_session import RequestSession
 from ._request.revalidation import Revalidation
 from ._request.services import Services
 from ._settings import Duration, in_seconds, offers
@@ -35,12 +34,12 @@ from .backends import BackendContext, CookieBackend, SessionBackend, StoreBacken
 from .backends.base import directory_of
 from .backends.keys import new_session_id
 from .cookie import CookieSettings, SessionCookie
-from .dependencies import Asked, Required, checked_requirement, required_session
+from .dependencies import Asked, Required, checked_requirement
 from .errors import ConfigurationError
 from .guard import RouterGuard
 from .manager import SessionManager
 from .mutation import one_update
-from .openapi import document
+from .openapi import document, document_schema
 from .requirements import (
     Requirement,
     any_permission,
@@ -48,6 +47,7 @@ from .requirements import (
     fresh,
     permission,
     role,
+    signed_in,
 )
 from .session import Session, SessionInfo
 from .stores.base import SessionStore
@@ -144,6 +144,9 @@ class SessionKit(Generic[M]):
             revalidation=_revalidation(revalidate, in_seconds(revalidate_every, "revalidate_every", zero=True), clock),
         )
 
+        self.require_session: Required[M] = self._required(signed_in, "kit.require_session")
+        """The session; raises ``NotAuthenticated`` (401) when nobody is signed in."""
+        self._installed: list[tuple[Starlette, RouterGuard | None]] = []
         self._purge_every = None if purge_every is None else in_seconds(purge_every, "purge_every")
         self.sessions: SessionManager[M] = SessionManager(self.services)
 
@@ -177,6 +180,7 @@ class SessionKit(Generic[M]):
             )
         )
         app.add_exception_handler(Redirected, redirect_response)
+        self._installed.append((app, guard))
         document(app, self, guard)
 
     def _check(self, app: Starlette, guard: RouterGuard | None) -> None:
@@ -192,6 +196,8 @@ class SessionKit(Generic[M]):
                 self._check_rules(call)
             elif isinstance(call, Required | Asked) and call.kit is None:
                 self._readable(call.requirement)
+                if isinstance(call, Required):
+                    call.transport = self.services.transport
 
     def _check_rules(self, guard: RouterGuard | None) -> None:
         for rule in guard.rules if guard is not None else ():
@@ -210,20 +216,45 @@ class SessionKit(Generic[M]):
             raise ConfigurationError(f"max_sessions_per_user is a whole number, at least 1, not {most!r}")
         return most
 
+    def _required(self, requirement: Requirement, name: str) -> Required[M]:
+        return Required(self._readable(requirement), self, name, self.services.transport)
+
     def _readable(self, requirement: Requirement) -> Requirement:
         return check_readable(requirement, self.model, self.services.access)
+
+    def document(self, schema: dict[str, Any], app: Starlette | None = None) -> dict[str, Any]:
+        """Make a schema say what rules and dependencies require, as ``app.openapi()`` does by itself.
+
+        For a schema of your own: ``kit.document(get_openapi(title=..., version=..., routes=app.routes))``.
+
+        Args:
+            schema: what FastAPI's ``get_openapi`` gave; it is changed.
+            app: whose routes these are; by default the application that the kit is installed on.
+
+        Returns:
+            The same schema.
+
+        Raises:
+            ConfigurationError: the kit is on no such application, or on several and none is given.
+        """
+        places = [
+            (place.app, guard, place.at)
+            for outer, guard in self._installed
+            for place in (Place(outer), *sharing(outer))
+            if (place.app is app if app is not None else not place.around)
+        ]
+        if len(places) != 1:
+            raise ConfigurationError(
+                "kit.document(schema) is for the one FastAPI application that the kit is installed on: say which it is of, "
+                "kit.document(schema, app)"
+            )
+        return document_schema(schema, self, *places[0])
 
     # Dependencies
 
     async def get_session(self, connection: HTTPConnection) -> M | None:
         """The session, or ``None`` when nobody is signed in."""
         return await request_session_of(connection.scope, "kit.get_session", self).load()
-
-    async def require_session(self, connection: HTTPConnection) -> M:
-        """The session; raises ``NotAuthenticated`` (401) when nobody is signed in."""
-        own: RequestSession[M] = request_session_of(connection.scope, "kit.require_session", self)
-        session: M = await required_session(own)
-        return session
 
     async def get_session_info(self, connection: HTTPConnection) -> SessionInfo | None:
         """When the session was made, last used and will end; ``None`` when nobody is signed in."""
@@ -235,23 +266,23 @@ class SessionKit(Generic[M]):
 
     def require(self, requirement: Requirement) -> Required[M]:
         """The session, when it fulfils a requirement; otherwise 401 or 403."""
-        return Required(self._readable(checked_requirement(requirement)), self, "kit.require")
+        return self._required(checked_requirement(requirement), "kit.require")
 
     def require_role(self, *any_of: str) -> Required[M]:
         """The session, when it has one of these roles; otherwise 401 or 403."""
-        return Required(self._readable(role(*any_of)), self, "kit.require_role")
+        return self._required(role(*any_of), "kit.require_role")
 
     def require_permission(self, *all_of: str) -> Required[M]:
         """The session, when it has all of these permissions; otherwise 401 or 403."""
-        return Required(self._readable(permission(*all_of)), self, "kit.require_permission")
+        return self._required(permission(*all_of), "kit.require_permission")
 
     def require_any_permission(self, *any_of: str) -> Required[M]:
         """The session, when it has one of these permissions; otherwise 401 or 403."""
-        return Required(self._readable(any_permission(*any_of)), self, "kit.require_any_permission")
+        return self._required(any_permission(*any_of), "kit.require_any_permission")
 
     def require_fresh(self, max_age: Duration) -> Required[M]:
         """The session, when its user signed in at most this long ago; otherwise 401 or 403."""
-        return Required(self._readable(fresh(max_age)), self, "kit.require_fresh")
+        return self._required(fresh(max_age), "kit.require_fresh")
 
     def has_role(self, role_name: str) -> Asked:
         """Whether the session has this role."""

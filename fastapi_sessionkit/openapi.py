@@ -1,7 +1,7 @@
 """OpenAPI from the same decisions and dependencies that are enforced."""
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from ._application.routes import ServedRoute, served_routes
 from ._paths.coverage import Coverage, coverage
 from ._request.services import Services
-from .dependencies import Required, require_session
+from .dependencies import Required
 from .guard import RouterGuard
 from .requirements import MOST_ALTERNATIVES, Access, Alternatives, Requirement, all_of, any_of, signed_in
 
@@ -31,11 +31,6 @@ class Kit(Protocol):
     @property
     def services(self) -> Services[Any]:
         """Its settings, of which the ``Access`` hooks matter here."""
-        ...
-
-    @property
-    def require_session(self) -> Callable[..., Any]:
-        """The kit's own dependency."""
         ...
 
 
@@ -66,7 +61,7 @@ def document(app: Starlette, kit: Kit, guard: RouterGuard | None, at: str = "") 
         nonlocal source, documented
         schema = generate()
         if schema is not source:  # FastAPI makes a new one when routes were added
-            source, documented = schema, _documented(copy.deepcopy(schema), _operations(app, kit, guard, at), kit)
+            source, documented = schema, document_schema(copy.deepcopy(schema), kit, app, guard, at)
         return documented
 
     openapi.kits = (*getattr(generate, "kits", ()), kit)  # type: ignore[attr-defined]
@@ -89,19 +84,29 @@ def cases(guard: RouterGuard, method: str, template: str, access: Access) -> Ite
     yield Case(None, decisions.fallback.required(access))
 
 
-def _documented(schema: Schema, operations: dict[tuple[str, str], list[Case]], kit: Kit) -> Schema:
+def document_schema(schema: Schema, kit: Kit, app: Starlette, guard: RouterGuard | None, at: str = "") -> Schema:
+    """Make a schema of the application's routes say what is required; it may say so already. Gives the same schema."""
     transport = kit.services.transport
-    scheme = transport.scheme_name
-    schema.setdefault("components", {}).setdefault("securitySchemes", {})[scheme] = dict(transport.scheme)
+    scheme, schemes = transport.scheme_name, schema.setdefault("components", {}).setdefault("securitySchemes", {})
+    for name in (written := _schemes(app, kit)):  # by dependencies of no kit, perhaps for a cookie of another name
+        schemes.pop(name, None)
+    schemes[scheme] = dict(transport.scheme)
     named = not schema["openapi"].startswith("3.0")  # names of roles came with OpenAPI 3.1
-    for (path, method), found in operations.items():
+    for (path, method), found in _operations(app, kit, guard, at).items():
         operation = schema.get("paths", {}).get(path, {}).get(method.lower())
         if operation is not None:
-            _describe(operation, found, scheme, schema.get("security", []), named=named)
+            written_for_all = schema.get("security", [])
+            _describe(operation, found, scheme, written, written_for_all, named=named)
     return schema
 
 
-def _operations(app: FastAPI, kit: Kit, guard: RouterGuard | None, at: str) -> dict[tuple[str, str], list[Case]]:
+def _schemes(app: Starlette, kit: Kit) -> frozenset[str]:
+    """What the session's scheme is called by dependencies on this kit, which FastAPI has written for them."""
+    calls = [call for route in served_routes(app) for call in route.dependencies if isinstance(call, Required)]
+    return frozenset({kit.services.transport.scheme_name, *(call.scheme_name for call in calls if call.kit is None)})
+
+
+def _operations(app: Starlette, kit: Kit, guard: RouterGuard | None, at: str) -> dict[tuple[str, str], list[Case]]:
     """The cases of each operation, by its path and method: those of all its routes, for ``{x:int}`` and ``{x}`` are one."""
     found: dict[tuple[str, str], dict[str, list[Case]]] = {}
     for route in served_routes(app):
@@ -154,13 +159,14 @@ def _required(dependencies: Iterable[Any], kit: Kit) -> Iterator[Requirement]:
     for call in dependencies:
         if isinstance(call, Required) and call.kit in {None, kit}:
             yield call.requirement
-        elif call in (require_session, kit.require_session):
-            yield signed_in
 
 
-def _describe(operation: Schema, found: list[Case], scheme: str, of_all: Security, *, named: bool) -> None:
+def _describe(
+    operation: Schema, found: list[Case], scheme: str, written: frozenset[str], of_all: Security, *, named: bool
+) -> None:
     needed = list(dict.fromkeys(str(case.requirement) for case in found if case.requirement is not None))
     if not needed:
+        _forget(operation, written)
         return
     security = _security(found, scheme, named=named)
     if any(case.where is not None for case in found):
@@ -169,9 +175,20 @@ def _describe(operation: Schema, found: list[Case], scheme: str, of_all: Securit
         _add_text(operation, f"Requires {' or '.join(needed)}")
     if security is None:
         security = [{scheme: []}, *([{}] if any(case.requirement is None for case in found) else [])]
-    operation["security"] = _merged(_others(operation.get("security", of_all), scheme), security)
+    before = operation.get("security", of_all)
+    if named:
+        security = _with_scopes(security, scheme, _scopes(before, written))
+    operation["security"] = _merged(_others(before, written), security)
     for status, text in (("401", "Not authenticated"), ("403", f"Forbidden: requires {' or '.join(needed)}")):
         operation.setdefault("responses", {}).setdefault(status, {"description": text, "content": _DETAIL})
+
+
+def _forget(operation: Schema, schemes: frozenset[str]) -> None:
+    """Take out what FastAPI wrote of a route that never answers, for another one has its path."""
+    before = operation.get("security", [])
+    if any(not schemes.isdisjoint(choice) for choice in before):
+        others = _others(before, schemes)
+        operation.update(security=others) if others != [{}] else operation.pop("security")
 
 
 def _add_text(operation: Schema, text: str) -> None:
@@ -214,12 +231,25 @@ def _with_signed_in(parts: tuple[Requirement, ...]) -> dict[Requirement, None]:
     return dict.fromkeys((*parts, signed_in) if any(part.reads for part in parts) else parts)
 
 
-def _others(security: Iterable[Mapping[str, list[str]]], scheme: str) -> Security:
-    """What FastAPI wrote for other schemes."""
+def _scopes(security: Security, schemes: frozenset[str]) -> list[str]:
+    """Those of ``Security(kit.require_session, scopes=[...])``, which FastAPI writes into one choice; ours may be more."""
+    choices = [scopes for choice in security for name, scopes in choice.items() if name in schemes]
+    return choices[0] if len(choices) == 1 else []
+
+
+def _with_scopes(security: Security, scheme: str, scopes: list[str]) -> Security:
+    return [
+        {**choice, scheme: list(dict.fromkeys((*choice[scheme], *scopes)))} if scheme in choice else choice
+        for choice in security
+    ]
+
+
+def _others(security: Security, schemes: frozenset[str]) -> Security:
+    """What is written for other schemes. A choice of ours alone, FastAPI's word for the same dependencies, goes."""
     others: Security = []
     for choice in security:
-        other = {name: scopes for name, scopes in choice.items() if name != scheme}
-        if other not in others:
+        other = {name: scopes for name, scopes in choice.items() if name not in schemes}
+        if other not in others and (other or not choice):
             others.append(other)
     return others or [{}]
 

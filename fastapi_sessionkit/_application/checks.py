@@ -27,7 +27,7 @@ from .parameters import Models, built_session, sent_sessions, unresolved
 from .routes import below, dependants
 
 _PACKAGE = f"{__package__.partition('.')[0]}."
-_OF_NO_KIT = frozenset({get_session, get_session_info, is_authenticated, require_session})
+_OF_NO_KIT = frozenset({get_session, get_session_info, is_authenticated})
 
 _EXAMPLES = {
     "require_role": '"admin"',
@@ -154,6 +154,7 @@ def _check_built(where: str, call: Any, models: Models) -> None:
 def _check_of_a_kit(where: str, call: Any) -> None:
     if _is_of_no_kit(call):
         name = "RouterGuard(...)" if isinstance(call, RouterGuard) else getattr(call, "__name__", repr(call))
+        name = "require_session" if call == require_session else name
         raise ConfigurationError(f"{where}: {ambiguity_message(f'Depends({name})')}")
 
 
