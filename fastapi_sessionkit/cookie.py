@@ -83,9 +83,6 @@ class SessionCookie:
     rides_along: bool = True
     varies_by: bytes = b"Cookie"
     noun: str = "cookie"
-    challenge: str = (
-        "Cookie"  # of draft-broyer-http-cookie-auth: RFC 9110 asks for a challenge, browsers ignore this one
-    )
 
     def __init__(self, settings: CookieSettings) -> None:
         secure = settings.https_only

@@ -21,7 +21,6 @@ class Transport(Protocol):
         limit: bytes that a token may take.
         varies_by: the request header that brings the token, for ``Vary``.
         noun: what messages call it.
-        challenge: what ``WWW-Authenticate`` says of it (RFC 9110, section 11.6.1).
         scheme_name: what OpenAPI calls its security scheme.
         scheme: OpenAPI's security scheme object.
     """
@@ -31,7 +30,6 @@ class Transport(Protocol):
     limit: int
     varies_by: bytes
     noun: str
-    challenge: str
     scheme_name: str
     scheme: Mapping[str, str]
 

@@ -251,11 +251,6 @@ class RequestSession(Subject, Generic[M]):
             await self._reload()
         return self.session
 
-    async def require_signed_in(self) -> None:
-        """Raise ``NotAuthenticated`` when nobody is signed in."""
-        if await self.load() is None:
-            raise NotAuthenticated
-
     def _is_stale(self) -> bool:
         """Whether a decision would stand on what was read more than five seconds ago."""
         return self.loaded is not None and not 0 <= self.services.lifetimes.clock() - self._read_at <= _PATIENCE

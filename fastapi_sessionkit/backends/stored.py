@@ -14,7 +14,7 @@ from itsdangerous import BadSignature
 
 from .._settings import offers
 from ..errors import ConfigurationError, StoreUnavailable
-from ..stores.base import SessionRecord, SessionStore
+from ..stores.base import SessionRecord, SessionStore, StoreError
 from .base import BackendContext, Change, Loaded, Written, refuse_second_kit
 from .pointers import HOPS, NOWHERE, data_before, honoured_until, pointer
 
@@ -243,8 +243,8 @@ class StoreBackend:
         except StoreUnavailable:
             raise
         except Exception as error:
-            # The text of a driver's error may hold keys and values; an OSError's says where the engine was looked for.
-            text = str(error) if isinstance(error, OSError) else ""  # a bare TimeoutError has none either
+            # The text of a driver's error may hold keys and values; a StoreError's and an OSError's say what failed where.
+            text = str(error) if isinstance(error, StoreError | OSError) else ""  # a bare TimeoutError has none either
             logger.error("Session store failed: %s", text or type(error).__name__)  # noqa: TRY400
             raise StoreUnavailable from error
 
