@@ -1,6 +1,8 @@
 """One ``SQLStore`` that is first used from several event loops at once, as by test clients in threads."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -105,3 +107,40 @@ def test_loops_that_nobody_closed_the_store_on(tmp_path: Path) -> None:
 
     assert took < PROMPTLY
     assert asyncio.run(finish(store)) == THREADS * CALLS
+
+
+IN_THE_MIDDLE = """
+import asyncio, sys, time
+from fastapi_sessionkit.stores.sql import SQLStore
+
+store = SQLStore(sys.argv[1])
+stays, ends = asyncio.new_event_loop(), asyncio.new_event_loop()
+for loop in (stays, ends):
+    loop.run_until_complete(store.get("a"))
+[shared] = set(store._connections._of.values())
+for connection in (shared._reader, shared._writer):
+    ends.create_task(connection._execute(time.sleep, 0.1))
+ends.run_until_complete(asyncio.sleep(0))
+ends.close()
+for connection in (shared._reader, shared._writer):
+    connection._thread.join()  # it could not give its answer to anybody
+
+async def another():
+    await store.get("a")
+    await store.aclose()
+
+if sys.argv[2] == "True":
+    asyncio.run(another())
+stays.run_until_complete(asyncio.wait_for(store.get("a"), 10))
+stays.run_until_complete(store.aclose())
+print("served")
+"""
+
+
+@pytest.mark.parametrize("another_came", [False, True])
+def test_a_loop_that_ends_in_the_middle_of_a_call_leaves_the_others_served(tmp_path: Path, another_came: bool) -> None:
+    """In a process of its own: what asyncio and aiosqlite say about such an end is said at any later time."""
+    command = [sys.executable, "-c", IN_THE_MIDDLE, f"sqlite:///{tmp_path}/sessions.db", str(another_came)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.stdout == "served\n", done.stderr

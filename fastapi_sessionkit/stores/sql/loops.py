@@ -24,9 +24,11 @@ class LoopConnections:
         self._gate = threading.Lock()
 
     def get(self, loop: Loop) -> Connections | None:
-        """What this loop uses, if statements can be sent on it."""
+        """What this loop uses, if statements can be sent on it. Only another loop's end can have changed that."""
         connections = self._of.get(loop)
-        return connections if connections is not None and connections.are_usable() else None
+        if connections is None or len(self._of) == 1 or connections.are_usable():
+            return connections
+        return None
 
     @asynccontextmanager
     async def opening(self) -> AsyncIterator[None]:
@@ -64,12 +66,12 @@ class LoopConnections:
             mine = self._of.pop(loop, None)
             unused = known - self._in_use()
         for connections in unused:
-            if connections is mine or connections.shared:
+            if (connections is mine or connections.shared) and connections.are_usable():
                 await connections.aclose()
             else:
                 connections.abandon()
 
     def _in_use(self) -> set[Connections]:
-        """Forget loops that have ended, and give the connections of the others."""
-        self._of = {loop: used for loop, used in self._of.items() if not loop.is_closed()}
+        """Forget loops that have ended and connections that broke, and give the connections that are left."""
+        self._of = {loop: used for loop, used in self._of.items() if not loop.is_closed() and used.are_usable()}
         return set(self._of.values())
