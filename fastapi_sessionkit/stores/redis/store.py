@@ -300,8 +300,11 @@ class RedisStore:
 
     async def _ask(self, key: str, word: str, *arguments: int) -> Any:
         """A command that changes nothing, so it may be sent again."""
-        with self._explained:
+        try:
             return await self._wire().ask(key, command(word, key, *arguments), again=True)
+        except Exception as error:
+            self._explained.restate(error)
+            raise
 
     def _wire(self) -> Wire:
         loop = asyncio.get_running_loop()

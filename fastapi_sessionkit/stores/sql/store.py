@@ -96,13 +96,16 @@ class SQLStore:
 
     async def get(self, key: str) -> SessionRecord | None:
         """See ``SessionStore.get``."""
-        with self._explained:
+        try:
             connections = self._connections.get(asyncio.get_running_loop()) or await self._open()
             rows = await connections.fetch(self._statements.get, {"the_key": key})
-            if not rows:
-                return None
-            record = SessionRecord(*rows[0])
-            return record if record.expires_at > self._now() else None
+        except Exception as error:
+            self._explained.restate(error)
+            raise
+        if not rows:
+            return None
+        record = SessionRecord(*rows[0])
+        return record if record.expires_at > self._now() else None
 
     async def create(self, key: str, record: SessionRecord) -> bool:
         """See ``SessionStore.create``."""
