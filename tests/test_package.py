@@ -127,6 +127,8 @@ LAYERS = [
     {"guard", "dependencies"},
     {"_request.lookup"},
     {"_request.request_session"},
+    {"_request.loading"},
+    {"_request.marking"},
     {"_request.saving", "_request.reading"},
     {"_request.codec", "_request.changes"},
     {"access"},

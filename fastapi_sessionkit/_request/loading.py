@@ -1,0 +1,220 @@
+"""Loading one request's session, at most once, and once more where a decision would stand on what was read long ago."""
+
+import logging
+
+import anyio
+
+from ..access import Subject
+from ..backends.base import Loaded
+from ..session import SessionInfo
+from .changes import Action
+from .codec import FieldPatch, M
+from .marking import MarkedSession
+from .reading import Known
+from .revalidation import Revalidation
+from .rights import restricted
+from .saving import (
+    user_id_of,
+)
+from .sharing import shell
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+_PATIENCE = 5.0
+"""Seconds for which a decision holds while the request's body, or a dependency, takes its time."""
+
+
+class LoadedSession(MarkedSession[M]):
+    """A request's session as far as reading and deciding go."""
+
+    __slots__ = ()
+
+    async def load(self) -> M | None:
+        """The session as this request sees it, its own changes included; ``None`` when nobody is signed in.
+
+        Of several tasks of the request that ask at once one loads, and if it fails the next one tries.
+
+        Raises:
+            StoreUnavailable: the store can't say.
+        """
+        self.asked = True
+        if self._settled:
+            return self.session
+        if self._loading:
+            return await self._load_after_others()
+        self._loading = True
+        try:
+            services, tokens = self.services, self._tokens
+            if tokens is None:
+                tokens = self._tokens = services.transport.read(self.scope)
+            token = tokens[0] if len(tokens) == 1 else None
+            if token:
+                self._presented = loaded = await services.backend.load(token)
+                if loaded is not None and not self._settled:  # signed in or out while it was loading: that stands
+                    known, now = services.reader.known(token, loaded.record), services.lifetimes.clock()
+                    self._read_at, shared = now, known.shared
+                    if shared is not None and now < known.quiet_until and not loaded.superseded and not self._changes:
+                        self.session = own = shell(shared)
+                        self.loaded, self._lent = loaded, (own, shared)
+                    elif now < known.ends_at:
+                        await self._take(known, loaded, token)
+            self._settled = True
+        finally:
+            self._loading = False
+            if self._waiting is not None:
+                self._waiting.set()
+                self._waiting = None
+        return self.session
+
+    async def _load_after_others(self) -> M | None:
+        self._waiting = self._waiting or anyio.Event()  # made only for those who wait; a lock would be for everybody
+        await self._waiting.wait()
+        return await self.load()
+
+    async def _take(self, known: Known[M], loaded: Loaded, token: bytes) -> None:
+        """Take a live record as this request's session, if it fits, and the application agrees."""
+        services = self.services
+        session = services.reader.read(known)
+        if session is not None and loaded.before is not None:
+            session = restricted(services.codec, session, loaded.before)
+        if session is None:
+            self._reject(loaded)
+        elif services.revalidation is None:
+            self._adopt(session, known, loaded)
+        else:
+            await self._take_revalidated(services.revalidation, session, known, loaded, token)
+
+    def _adopt(self, session: M, known: Known[M], loaded: Loaded) -> None:
+        self.loaded, self.session = loaded, session
+        if self._read_at >= known.touch_due_at and not loaded.superseded:
+            self._touch_due = True
+        if known.moves and not loaded.superseded:
+            self._mark_move()
+        if loaded.before is not None:
+            self.before = self.services.codec.read(loaded.before)
+        if known.shared is not None and loaded.before is None:
+            self._lent = (session, known.shared)
+        else:
+            self._handed = [*self._handed, (session, self.services.codec.dump(session))]
+        if self._changes is not None:
+            self._catch_up()
+
+    async def _take_revalidated(
+        self, revalidation: Revalidation[M], session: M, known: Known[M], loaded: Loaded, token: bytes
+    ) -> None:
+        answer, patch = await self._revalidated(revalidation, session, loaded, token)
+        if self._settled:  # signed in or out while it was asked: that stands
+            return
+        if answer is None:
+            unread = self._marks().unread
+            self._start_over(Action.SIGN_OUT, None)
+            self._marks().unread = unread  # the commit says that nobody is signed in any more
+            return
+        if patch is not None:
+            self._mark_patch(patch)
+            self._marks().settles = True
+            self._handed = [(answer, patch.data)]
+        self._adopt(answer, known, loaded)
+
+    async def _revalidated(
+        self, revalidation: Revalidation[M], session: M, loaded: Loaded, token: bytes
+    ) -> tuple[M | None, FieldPatch | None]:
+        """What the application makes of the session, ``None`` when it shall end; and what that changes."""
+        codec, key = self.services.codec, loaded.key or token
+        if not revalidation.is_due(key):
+            return session, None
+        before = codec.dump(session)
+        answer = await revalidation.ask(session, codec.model)
+        if answer is None:
+            logger.info("A session was ended by the revalidate hook")
+            return None, None
+        after = revalidation.written(answer, codec)
+        if before == after:
+            revalidation.settle(key)
+            return answer, None
+        return answer, FieldPatch(codec.changed_fields(answer, before, after), after)
+
+    def _reject(self, loaded: Loaded) -> None:
+        """Remove what does not fit the model."""
+        if not loaded.superseded and self._marks().action is Action.KEEP:
+            self._marks().action = Action.SIGN_OUT
+
+    def _catch_up(self) -> None:
+        """Apply what was marked before anything was loaded."""
+        unread, self._marks().unread = self._marks().unread, []
+        for update in unread:
+            if self.session is not None:
+                self._apply(self.session, update)
+
+    async def current(self) -> M | None:
+        """The session to decide on: as ``load`` gives it, but read once more where that was long ago."""
+        if not self._settled:
+            return await self.load()
+        if self._is_stale():
+            await self._reload()
+        return self.session
+
+    def _is_stale(self) -> bool:
+        """Whether a decision would stand on what was read more than five seconds ago."""
+        return self.loaded is not None and not 0 <= self.services.lifetimes.clock() - self._read_at <= _PATIENCE
+
+    async def _reload(self) -> None:
+        """Read the session once more: decisions are taken on what the store says then.
+
+        What this request has marked stays, and with it what it sees, unless nobody is signed in any more.
+        """
+        again = type(self)(self.services, self.scope)
+        await again.load()
+        self._read_at = self.services.lifetimes.clock()
+        if self._changes is None:
+            self._handed = [*self._lent_and_handed(), *again._handed]  # noqa: SLF001 - its own kind
+            self.loaded, self.session, self.before = again.loaded, again.session, again.before
+            self._lent, self._changes = again._lent, again._changes  # noqa: SLF001
+        elif again.session is None:
+            self.session = None
+
+    async def judge_again(self) -> bool:
+        """Take the decisions about this request once more, where they stand on what was read long ago.
+
+        Says whether they did.
+
+        Raises:
+            HTTPException: one of them is another now.
+        """
+        if not self._is_stale():
+            return False
+        await self._reload()
+        for judge in self.judges:
+            await judge(self)
+        return True
+
+    async def look_up(self) -> Loaded | None:
+        """What the client's token leads to now, nothing of this request included."""
+        self.asked = True
+        if self.token is not None:
+            self._presented = await self.services.backend.load(self.token)
+        return self._presented
+
+    @property
+    def is_somebodys(self) -> bool:
+        """Whether the response may hold what is one person's alone."""
+        return self.session is not None or self._presented is not None
+
+    def subject(self) -> Subject:
+        """Whom to ask requirements of, once it is loaded, for one decision."""
+        self._answers = None
+        return self
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the user signed in. A sign-in that this very request made is as fresh as can be."""
+        return 0.0 if self.loaded is None else self.services.lifetimes.clock() - self.loaded.record.authenticated_at
+
+    async def info(self) -> SessionInfo | None:
+        """The session's clocks; ``None`` when nobody is signed in."""
+        session = await self.load()
+        if session is None:
+            return None
+        if self.loaded is not None:
+            return SessionInfo.of(self.loaded.record)
+        return SessionInfo.of(self.services.lifetimes.new_record(b"", user_id_of(session), self._marks().ttl))

@@ -1,0 +1,241 @@
+"""Marking what one request wants of its session; nothing here waits, and nothing is saved."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any, Generic
+
+import anyio
+from starlette.types import Scope
+
+from ..access import Subject
+from ..backends.base import Loaded
+from ..errors import Forbidden, NotAuthenticated, SessionKitError
+from .changes import Action, Changes
+from .codec import FieldPatch, M, Misfit, SessionCodec, Update
+from .origin import SAFE_METHODS, refusal
+from .saving import (
+    PRIVILEGES,
+    privileges_of,
+    require_room,
+    user_id_of,
+)
+from .services import Services
+from .sharing import is_as_lent
+
+Judge = Callable[[Any], Awaitable[object]]
+"""Takes a decision about a request's session; raises what the request is answered with where that is no."""
+
+
+class MarkedSession(Subject, Generic[M]):
+    """What is known of one request's session and what is wanted of it; and whom the request's requirements are asked of.
+
+    Attributes:
+        session: the session as this request sees it, its own changes included, once somebody has asked.
+        loaded: what that stands on; ``None`` after a sign-in or a sign-out.
+        asked: whether the response depends on the session.
+        closed: whether the response has started or the request has failed, so that nothing is saved any more.
+        replaced: whether the commit failed and another response went out.
+        judges: what has let this request in, so that it can be asked once more.
+    """
+
+    __slots__ = (
+        "_changes",
+        "_handed",
+        "_lent",
+        "_loading",
+        "_presented",
+        "_read_at",
+        "_settled",
+        "_tokens",
+        "_touch_due",
+        "_waiting",
+        "app",
+        "asked",
+        "closed",
+        "judges",
+        "loaded",
+        "outer",
+        "replaced",
+        "scope",
+        "services",
+    )  # fmt: skip
+
+    def __init__(self, services: Services[M], scope: Scope, app: object = None, outer: Any = None) -> None:
+        self.services: Services[M] = services
+        self.access = services.access
+        self.scope: Scope = scope
+        self.app: object = app
+        self.outer: Any = outer  # the session of the kit around this one, or ``None``
+        self.session: M | None = None
+        self.before = None
+        self.loaded: Loaded | None = None
+        self.asked: bool = False
+        self.closed: bool = False
+        self.replaced: bool = False
+        self.judges: Sequence[Judge] = ()
+        self._tokens: Sequence[bytes] | None = None
+        self._presented: Loaded | None = None  # what the client's token led to, even if its session has moved on since
+        self._settled: bool = False  # whether ``session`` says who is signed in
+        self._loading: bool = False
+        self._waiting: anyio.Event | None = None
+        self._touch_due: bool = False
+        self._changes: Changes | None = None
+        # Sessions that code may change in place, and how each was written then.
+        self._handed: Sequence[tuple[M, bytes]] = ()
+        # A session of its own, and the one that it has its values from.
+        self._lent: tuple[M, M] | None = None
+
+    @property
+    def tokens(self) -> Sequence[bytes]:
+        """What the client sent as its token, read once: more than one where two have its name."""
+        if self._tokens is None:
+            self._tokens = self.services.transport.read(self.scope)
+        return self._tokens
+
+    @property
+    def token(self) -> bytes | None:
+        """The client's token; ``None`` if there is none, or more than one, of which one may be planted."""
+        tokens = self.tokens
+        return tokens[0] or None if len(tokens) == 1 else None
+
+    @property
+    def action(self) -> Action:
+        """What is to be done to the session itself."""
+        return Action.KEEP if self._changes is None else self._changes.action
+
+    def sign_in(self, session: M, ttl: float | None) -> None:
+        """Mark a sign-in: a new id, and the end of the session there was."""
+        self._require_open("set_session")
+        services = self.services
+        model = services.codec.model
+        if not isinstance(session, model):
+            raise TypeError(
+                f"set_session takes a {model.__name__}, the model of this SessionKit, not a {type(session).__name__}"
+            )
+        services.lifetimes.checked_idle(ttl)
+        self._require_same_origin()
+        data = services.codec.dump(session)
+        services.codec.check_readable(session, data)
+        require_room(services, services.lifetimes.new_record(data, user_id_of(session), ttl))
+        self._start_over(Action.SIGN_IN, session)
+        self._marks().ttl = ttl
+        self._handed = [(session, data)]
+
+    def update(self, update: Update) -> None:
+        """Mark a patch of named fields, or a function that computes one."""
+        self._require_open("update_session")
+        if self.session is not None:
+            self._apply(self.session, update)
+        elif self._settled or self.token is None:
+            raise NotAuthenticated
+        else:  # not loaded yet, and only an await could: the commit will
+            if not callable(update):
+                self.services.codec.check_patch(update)
+            self._marks().unread.append(update)
+
+    def sign_out(self) -> None:
+        """Mark the end of the session."""
+        self._require_open("clear_session")
+        self._start_over(Action.SIGN_OUT, None)
+
+    def rotate(self) -> None:
+        """Mark a move to a new id."""
+        self._require_open("regenerate_session")
+        if self.session is None and (self._settled or self.token is None):
+            raise NotAuthenticated
+        self._mark_move()
+
+    def reopen(self) -> None:
+        """Forget every mark: what was to be saved could not be, and another response is on its way."""
+        self._start_over(Action.KEEP, None)
+        self._settled = self.closed = False
+
+    def _start_over(self, action: Action, session: M | None) -> None:
+        self._changes = Changes(action)
+        self.session, self.loaded = session, None
+        self._settled, self._touch_due, self._handed, self._lent, self.before = True, False, (), None, None
+
+    def _marks(self) -> Changes:
+        if self._changes is None:
+            self._changes = Changes()
+        return self._changes
+
+    def _mark_move(self) -> None:
+        if self._marks().action is Action.KEEP:
+            self._marks().action = Action.ROTATE
+
+    def _mark_patch(self, patch: FieldPatch) -> None:
+        """Keep a patch that was found by comparison, so that each of its names did change."""
+        self._marks().patches.append(patch)
+        if not set(PRIVILEGES).isdisjoint(patch.names):
+            self._mark_move()
+        if "user_id" in patch.names:
+            self._marks().switches_user = True
+
+    def _apply(self, session: M, update: Update) -> None:
+        codec = self.services.codec
+        fields = update(session) if callable(update) else update
+        changed = codec.patched(session, fields)
+        data = codec.dump(changed)
+        codec.check_readable(changed, data)
+        self._require_room(data, changed)
+        self._notice_changes_in_place()  # now, so that what is said later wins
+        marks = self._marks()
+        # A function is run again on what the store holds by then; on a session that only begins now, nobody else works.
+        marks.patches.append(
+            update if callable(update) and self.loaded is not None else FieldPatch(tuple(fields), data)
+        )
+        if privileges_of(changed) != privileges_of(session):
+            self._mark_move()
+        if user_id_of(changed) != user_id_of(session):
+            marks.switches_user = True
+        self._handed = [*self._handed, (changed, data)]
+        self.session = changed
+
+    def _notice_changes_in_place(self) -> None:
+        """Mark what changed, since the last time, inside a value of any session that was handed out."""
+        codec, handed = self.services.codec, self._lent_and_handed()
+        self._lent = None
+        for place, (session, before) in enumerate(handed):
+            after = codec.dump(session)
+            if after != before:
+                _require_fit(codec, session, after)
+                handed[place] = (session, after)
+                self._mark_patch(FieldPatch(codec.changed_fields(session, before, after), after))
+        self._handed = handed
+
+    def _lent_and_handed(self) -> list[tuple[M, bytes]]:
+        if self._lent is None or is_as_lent(*self._lent):
+            return list(self._handed)
+        session, shared = self._lent
+        return [*self._handed, (session, self.services.codec.dump(shared))]
+
+    def _require_open(self, helper: str) -> None:
+        self.asked = True
+        if self.closed:
+            raise SessionKitError(
+                f"{helper} came too late: the response has started, or the request has failed, so nothing is saved any more. "
+                "Call it before the response is returned."
+            )
+
+    def _require_same_origin(self) -> None:
+        if self.scope.get("method") not in SAFE_METHODS and not self.services.origins.allows(self.scope):
+            raise Forbidden(refusal(self.scope, "sign-in"))
+
+    def _require_room(self, data: bytes, session: M) -> None:
+        if self.loaded is None:
+            record = self.services.lifetimes.new_record(data, user_id_of(session), self._marks().ttl)
+        else:
+            record = replace(self.loaded.record, data=data)
+        require_room(self.services, record)
+
+
+def _require_fit(codec: SessionCodec[M], session: M, data: bytes) -> None:
+    """Refuse a change in place that does not fit, without showing its value."""
+    try:
+        codec.read(data)
+    except Misfit as misfit:
+        raise TypeError(
+            f"A change in place left a {type(session).__name__} that does not fit its model, so nothing is saved ({misfit})"
+        ) from None
+    codec.check_readable(session, data)
