@@ -93,10 +93,15 @@ GUARDED = {
     "DELETE": "/reports/{number} /admin",
     "PATCH": "/reports/{number}",
 }
+
+
+async def asking(is_admin: Annotated[bool, Depends(has_role("admin"))]) -> None: ...
+
+
 DEPENDENCIES: dict[str, Any] = {
     "session": require_session,
     "optional": get_session,
-    "asks": has_role("admin"),
+    "asks": asking,
     "role": require_role("admin", "editor"),
     "permission": require_permission("settings:write", "reports:write"),
     "any-permission": require_any_permission("settings:write", "reports:write"),
