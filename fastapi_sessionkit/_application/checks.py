@@ -26,7 +26,7 @@ from .kits import Place, places
 from .parameters import Models, built_session, sent_sessions, unresolved
 from .routes import below, dependants
 
-_PACKAGE = f"{__package__.partition('.')[0]}."
+_PACKAGE = f"{__name__.partition('.')[0]}."
 _OF_NO_KIT = frozenset({get_session, get_session_info, is_authenticated})
 
 _EXAMPLES = {
