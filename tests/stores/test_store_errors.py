@@ -4,6 +4,7 @@ import asyncio
 import socket
 import sqlite3
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from fastapi_sessionkit import Session, SessionKit, StoreUnavailable
 from fastapi_sessionkit.errors import SessionKitError
 from fastapi_sessionkit.stores.base import StoreError
 from fastapi_sessionkit.stores.redis import RedisStore
@@ -21,19 +23,30 @@ from fastapi_sessionkit.stores.redis.reasons import reason as redis_reason
 from fastapi_sessionkit.stores.sql import SQLStore
 from fastapi_sessionkit.stores.sql.reasons import place
 from fastapi_sessionkit.stores.sql.reasons import reason as sql_reason
-from fastapi_sessionkit.testing.contract.tools import ContractClock, key
+from fastapi_sessionkit.testing.contract.tools import ContractClock, eventually, key
 from tests.stores.postgres_server import PostgresServer
 from tests.stores.redis_servers import RedisServer
+from tests.support import SECRET
 
 pytestmark = pytest.mark.anyio
 
 PASSWORD = "hunter2"
 
 
+async def close(store: SQLStore | RedisStore) -> None:
+    """Where a file could not be opened a thread ends in its own time, and complains about an event loop that is gone."""
+    await store.aclose()
+
+    async def threads_have_ended() -> bool:
+        return not any("_connection_worker_thread" in thread.name for thread in threading.enumerate())
+
+    assert await eventually(threads_have_ended)
+
+
 async def error_of(store: SQLStore | RedisStore) -> str:
     with pytest.raises(StoreError) as caught:
         await store.get(key("a"))
-    await store.aclose()
+    await close(store)
 
     assert caught.value.__cause__ is not None
     assert isinstance(caught.value, SessionKitError)
@@ -110,7 +123,7 @@ async def test_a_value_that_postgresql_refuses_is_not_shown(postgres: PostgresSe
             await store.create(key("a"), ContractClock(real=False).record(user_id))
 
         assert "private" not in str(caught.value)
-    await store.aclose()
+    await close(store)
 
 
 class Refused(Exception):
@@ -224,4 +237,16 @@ async def test_cancelling_and_mistakes_stay_what_they_are(tmp_path: Path) -> Non
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    await store.aclose()
+    await close(store)
+
+
+async def test_a_kit_logs_the_cause_and_answers_503(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = SQLStore(tmp_path / "missing" / "x.db")
+    kit = SessionKit(Session, secret_key=SECRET, backend=store)
+    with pytest.raises(StoreUnavailable) as refusal:
+        await kit.sessions.list("private")
+    await close(store)
+
+    assert refusal.value.status_code == 503
+    logged = f"Session store failed: SQLite file {tmp_path}/missing/x.db: unable to open database file"
+    assert [record.getMessage() for record in caplog.records] == [logged]
