@@ -17,8 +17,8 @@ from fastapi_sessionkit.stores.sql import SQLStore
 from fastapi_sessionkit.stores.sql.urls import target
 from fastapi_sessionkit.testing import SessionStoreContract
 from fastapi_sessionkit.testing.contract.tools import ContractClock, key
+from tests.stores.certificates import Certificate
 from tests.stores.postgres_server import PostgresServer
-from tests.stores.test_redis_tls import Certificate
 
 PASSWORD = "hunter2"
 REFUSED = "postgresql://u:hunter2@h/d"

@@ -7,13 +7,12 @@ from contextlib import suppress
 import pytest
 from redis.asyncio import RedisCluster as Client
 
-from fastapi_sessionkit.stores.base import SessionRecord, StoreError
+from fastapi_sessionkit.stores.base import StoreError
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.testing import SessionStoreContract
 from fastapi_sessionkit.testing.contract.tools import PATIENCE, ContractClock, eventually, key
+from tests.stores.redis.support import A, a_record
 from tests.stores.redis_servers import RedisCluster, RedisServer
-
-A = key("a")
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +28,6 @@ async def store(cluster: RedisCluster) -> AsyncIterator[RedisStore]:
     store = RedisStore(cluster.url, timeout=PATIENCE)
     yield store
     await store.aclose()
-
-
-def a_record(user_id: str | None = "ada", *, version: int = 1) -> SessionRecord:
-    now = time.time()
-    return SessionRecord(b'{"user_id":"ada"}', user_id, version, now, now, now, now + 600)
 
 
 async def has_only(cluster: RedisCluster, kept: set[tuple[int, str]]) -> bool:

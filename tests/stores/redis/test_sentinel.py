@@ -13,11 +13,11 @@ from redis.asyncio.sentinel import Sentinel
 from fastapi_sessionkit.stores.base import SessionRecord, StoreError
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.testing import SessionStoreContract
-from fastapi_sessionkit.testing.contract.tools import ContractClock, key
+from fastapi_sessionkit.testing.contract.tools import ContractClock
+from tests.stores.redis.support import A, a_record
 from tests.stores.redis_servers import RedisSentinel, RedisServer
 
 PATIENCE = 30.0
-A = key("a")
 T = TypeVar("T")
 
 
@@ -80,8 +80,7 @@ class TestRedisStoreBehindSentinel(SessionStoreContract):
 
 async def replicated(watched: Watched, store: RedisStore) -> SessionRecord:
     """A session that has reached the replica: what had not may be lost."""
-    now = time.time()
-    record = SessionRecord(b'{"user_id":"ada"}', "ada", 1, now, now, now, now + 600)
+    record = a_record()
     await store.create(A, record)
     with watched.replica.client() as client:
         await eventually(lambda: bool(client.exists(f"session:{A}")))

@@ -4,59 +4,19 @@ In front of Redis stands what ends the TLS, as the Redis of the tests is built w
 """
 
 import secrets
-import ssl
-import time
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
-from pathlib import Path
+from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from redis.asyncio import Redis
 
-from fastapi_sessionkit.stores.base import SessionRecord, StoreError
+from fastapi_sessionkit.stores.base import StoreError
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.testing import SessionStoreContract
-from fastapi_sessionkit.testing.contract.tools import ContractClock, key
+from fastapi_sessionkit.testing.contract.tools import ContractClock
+from tests.stores.certificates import Certificate
+from tests.stores.redis.support import A, a_record
 from tests.stores.redis_servers import Proxy, RedisServer
-
-A = key("a")
-
-
-class Certificate:
-    """A server's, signed by itself; who trusts it takes ``file`` for the authority."""
-
-    def __init__(self, folder: Path, address: str) -> None:
-        private = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "redis of the tests")])
-        now = datetime.now(UTC)
-        certificate = (
-            x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(address))]), critical=False)
-            .sign(private, hashes.SHA256())
-        )
-        pem = serialization.Encoding.PEM
-        self.file = folder / f"{secrets.token_hex(4)}.pem"
-        self.file.write_bytes(certificate.public_bytes(pem))
-        kept = folder / f"{secrets.token_hex(4)}.key"
-        kept.write_bytes(private.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(self.file, kept)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    server = RedisServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +37,6 @@ async def tls(server: RedisServer, good: Certificate) -> AsyncIterator[Proxy]:
 
 def trusting(url: str, certificate: Certificate) -> str:
     return f"{url}?ssl_ca_certs={quote(str(certificate.file))}"
-
-
-def a_record() -> SessionRecord:
-    now = time.time()
-    return SessionRecord(b'{"user_id":"ada"}', "ada", 1, now, now, now, now + 600)
 
 
 class TestRedisStoreOverTLS(SessionStoreContract):
