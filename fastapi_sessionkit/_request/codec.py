@@ -50,12 +50,12 @@ class SessionCodec(Generic[M]):
         """
         try:
             return session.model_dump_json(round_trip=True, by_alias=False, warnings="error").encode()
-        except PydanticSerializationError as error:
+        except PydanticSerializationError:
             unfit = ", ".join(_unwritable(session)) or "a value"
             raise TypeError(
                 f"{type(session).__name__} can't be written as JSON because of {unfit}: the value is not of the type that "
                 "its field declares, or of none that JSON can hold"
-            ) from (None if self.model.model_config.get("hide_input_in_errors") else error)
+            ) from None  # its text holds the value
 
     def load(self, data: bytes) -> M:
         """The session that data holds.
@@ -120,14 +120,15 @@ class SessionCodec(Generic[M]):
         Raises:
             pydantic.ValidationError: when one of them does not fit its field, or a name is a slip of the pen.
         """
+        self._require_known(changes)
         self._refuse_misspelt(changes)
         try:
             self._validate(changes)
         except ValidationError as error:
             if any(detail["loc"] and detail["loc"][0] in changes for detail in error.errors()):
                 raise
-        except (LookupError, AttributeError, TypeError):
-            return  # a validator of the application's that wants the whole session; the commit has it
+        except Exception:  # noqa: BLE001 - a validator of the application's wants the whole session; the commit has it
+            return
 
     def apply(self, data: bytes, patch: Patch) -> bytes:
         """The record's data after a patch, validated as a whole. What this model does not know in it stays.
@@ -180,18 +181,22 @@ class SessionCodec(Generic[M]):
                 )
 
     def _validate(self, fields: Mapping[str, Any]) -> M:
+        self._require_known(fields)
+        return self.model.model_validate(fields, by_alias=False, by_name=True)
+
+    def _require_known(self, fields: Mapping[str, Any]) -> None:
         extra = self.model.model_config.get("extra")
         unknown = [name for name in fields if name not in self.model.model_fields]
         if unknown and extra not in {"allow", "forbid"}:  # Pydantic would drop them without a word
             raise ValueError(f"{self.model.__name__} has no field {', '.join(map(repr, unknown))}")
         if NAME in fields:
             raise ValueError(f"{NAME} is the library's own name: call the field something else")
-        return self.model.model_validate(fields, by_alias=False, by_name=True)
 
 
 def fields_of(session: BaseModel) -> dict[str, Any]:
     """The declared fields and the extra ones, by name."""
-    declared = {name: session.__dict__[name] for name in type(session).model_fields}
+    held = session.__dict__
+    declared = {name: held[name] for name in type(session).model_fields if name in held}  # vars() may have lost one
     return {**declared, **(session.__pydantic_extra__ or {})}
 
 
