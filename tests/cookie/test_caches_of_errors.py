@@ -134,7 +134,7 @@ def test_a_handler_that_asks_for_the_session_itself_says_so() -> None:
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["installed first", "installed last"])
-def test_with_two_kits_an_answer_to_an_error_depends_on_those_that_were_asked(first: bool) -> None:
+def test_with_two_kits_an_answer_to_an_error_depends_on_those_asked(first: bool) -> None:
     kits = [new_kit(), new_kit(name="staff", cookie=CookieSettings(name="staff"))]
     asked, other = kits if first else kits[::-1]
     app = FastAPI()

@@ -159,7 +159,7 @@ async def test_without_a_field_that_it_needs_a_session_is_not_saved(
 
 
 @every_model
-async def test_an_extra_that_is_changed_in_place_is_saved_and_leaks_into_no_other_session(
+async def test_an_extra_changed_in_place_is_saved_and_leaks_into_no_other_session(
     model: type[BaseModel],
 ) -> None:
     site = Site(model, MemoryStore(), lambda session: session.model_extra.update(theme="light"), fails=False)

@@ -35,9 +35,7 @@ def client_that_signs_out(kit: SessionKit[AppSession]) -> TestClient:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_form_of_another_site_that_comes_without_the_cookie_signs_nobody_out(
-    kit: SessionKit[AppSession], method: str
-) -> None:
+def test_a_form_of_another_site_without_the_cookie_signs_nobody_out(kit: SessionKit[AppSession], method: str) -> None:
     """The browser leaves a Lax cookie out of such a request, and would take its removal from the answer."""
     victim = signed_in(client_that_signs_out(kit), kit, ADA)
     answer = client_that_signs_out(kit).request(method, "/logout", headers=CROSS_SITE)
