@@ -62,22 +62,22 @@ def sqlite_file(store: str) -> Path | None:
 def on_sql(url: str) -> SessionStore:
     try:
         from fastapi_sessionkit.stores.sql import SQLStore
-    except ModuleNotFoundError as error:
-        raise lacking("sql", error) from error
+    except ImportError as error:
+        raise lacking("sql") from error
     return SQLStore(url)
 
 
 def on_redis(url: str) -> SessionStore:
     try:
         from fastapi_sessionkit.stores.redis import RedisStore
-    except ModuleNotFoundError as error:
-        raise lacking("redis", error) from error
+    except ImportError as error:
+        raise lacking("redis") from error
     return RedisStore(url, prefix="shop:")
 
 
-def lacking(extra: str, error: ModuleNotFoundError) -> ConfigurationError:
+def lacking(extra: str) -> ConfigurationError:
     return ConfigurationError(
-        f"This SHOP_STORE needs {error.name}, which is not installed: pip install -e '.[demo,{extra}]'"
+        f"This SHOP_STORE needs packages that are not installed: pip install -e '.[demo,{extra}]'"
     )
 
 

@@ -164,7 +164,7 @@ class Loose(Session):
 @pytest.mark.parametrize(
     ("stored", "said"),
     [
-        ({"cards": {SECRET_VALUE: "x", FORGED_LINE: "y"}}, "cards: int_type; cards: int_type"),
+        ({"cards": {SECRET_VALUE: "x", FORGED_LINE: "y"}}, "cards: int_parsing; cards: int_parsing"),
         ({SECRET_VALUE: 1, FORGED_LINE: 2}, "the whole: extra_forbidden; the whole: extra_forbidden"),
     ],
     ids=["keys of a mapping", "extra fields"],
