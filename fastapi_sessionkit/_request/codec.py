@@ -120,8 +120,8 @@ class SessionCodec(Generic[M]):
         Raises:
             pydantic.ValidationError: when one of them does not fit its field, or a name is a slip of the pen.
         """
-        self._require_known(changes)
         self._refuse_misspelt(changes)
+        self._require_known(changes)
         try:
             self._validate(changes)
         except ValidationError as error:

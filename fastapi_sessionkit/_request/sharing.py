@@ -51,8 +51,8 @@ def shell(shared: M) -> M:
 
 
 def is_as_lent(session: BaseModel, shared: BaseModel) -> bool:
-    """Whether a shell still has the extra fields that it was made with: ``model_extra`` hands out what can be changed."""
-    return session.__pydantic_extra__ == shared.__pydantic_extra__
+    """Whether a shell still is what it was made from: ``model_extra`` and ``vars`` hand out what can be changed."""
+    return session.__dict__ == shared.__dict__ and session.__pydantic_extra__ == shared.__pydantic_extra__
 
 
 @lru_cache(256)
