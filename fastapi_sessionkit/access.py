@@ -79,6 +79,8 @@ class Subject:
             return self._hook_names(ask, hook, attribute)
         try:
             given = getattr(self.session, attribute, ())
+            if self.before is not None:
+                return _names_in(given) & _names_in(getattr(self.before, attribute, ()))
             return given if isinstance(given, (frozenset, tuple)) else _names_in(given)
         except Exception as error:  # noqa: BLE001 - it denies
             return _no_names("The session", attribute, error)

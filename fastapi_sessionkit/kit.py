@@ -403,8 +403,16 @@ def _backend(backend: Any) -> SessionBackend:
         return given
     if offers(backend, SessionStore):
         return StoreBackend(backend)
+    if isinstance(backend, str):  # it may hold a password, which no error shows
+        kind = (
+            "RedisStore"
+            if backend.partition(":")[0] in {"redis", "rediss", "unix", "valkey", "valkeys"}
+            else "SQLStore"
+        )
+        raise ConfigurationError(f'SessionKit(backend=...) takes a store, not its URL: backend={kind}("...")')
     raise ConfigurationError(
-        f"SessionKit(backend=...) takes a SessionBackend or a SessionStore such as MemoryStore(), not {backend!r}"
+        "SessionKit(backend=...) takes a SessionBackend or a SessionStore such as MemoryStore(), RedisStore(url) or "
+        f"SQLStore(engine), not a {type(backend).__name__}"
     )
 
 

@@ -190,5 +190,6 @@ class _Patch(Generic[M]):
         data = self._codec.apply(record.data, lambda _: self._changes)
         before, after = self._codec.load(record.data), self._codec.load(data)
         if privileges_of(before) != privileges_of(after):
-            data = replace(opened(data), moves=True).data()
+            switches = user_id_of(before) != user_id_of(after)
+            data = replace(opened(data), moves=True, switches=switches).data()
         return replace(record, data=data, user_id=user_id_of(after))

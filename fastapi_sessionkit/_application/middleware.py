@@ -99,18 +99,12 @@ class SessionMiddleware:
                 self._refuse_cross_origin(own, scope)
             if self.guard is not None:
                 await self.guard.enforce(own, scope)
+                if own.asked:
+                    own.judges = (*own.judges, partial(self.guard.enforce, scope=scope))
         except HTTPException as refusal:
             await self._respond(refusal, scope, receive, send)
         else:
-            await self.app(scope, partial(self._receive, own, scope, receive), send)
-
-    async def _receive(self, own: RequestSession[Any], scope: Scope, receive: Receive) -> Message:
-        """A body that dribbles in does not outlive the rights that it was let in with."""
-        message = await receive()
-        complete = message["type"] == "http.request" and not message.get("more_body", False)
-        if complete and own.asked and await own.judge_again() and self.guard is not None:
-            await self.guard.enforce(own, scope)
-        return message
+            await self.app(scope, partial(_receive, own, receive), send)
 
     def _refuse_cross_origin(self, own: RequestSession[Any], scope: Scope) -> None:
         services = self.services
@@ -197,6 +191,14 @@ class _Commit:
             self._own.closed = True
             _mark(message, await self._commit(message), self._own)
         await self._send(message)
+
+
+async def _receive(own: RequestSession[Any], receive: Receive) -> Message:
+    """A body that dribbles in does not outlive the rights that it was let in with."""
+    message = await receive()
+    if own.judges and message["type"] == "http.request" and not message.get("more_body", False):
+        await own.judge_again()
+    return message
 
 
 def _mark(message: Message, given: Headers, own: RequestSession[Any]) -> None:

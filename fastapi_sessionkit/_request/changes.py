@@ -25,7 +25,7 @@ class Changes:
         unread: patches that were marked before the session was loaded, not validated as a whole yet.
         switches_user: whether the patches make it another user's session.
         ttl: the idle lifetime in seconds of a session that begins; ``None``: the kit's.
-        settles: whether the patches hold what the ``revalidate`` hook answered.
+        answer: what the ``revalidate`` hook changed; before all patches.
     """
 
     action: Action = Action.KEEP
@@ -33,9 +33,14 @@ class Changes:
     unread: list[Update] = field(default_factory=list)
     switches_user: bool = False
     ttl: float | None = None
-    settles: bool = False
+    answer: Patch | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is to be saved."""
-        return self.action is Action.KEEP and not self.patches
+        return self.action is Action.KEEP and not self.all_patches
+
+    @property
+    def all_patches(self) -> list[Patch]:
+        """The hook's answer, then what was marked."""
+        return self.patches if self.answer is None else [self.answer, *self.patches]

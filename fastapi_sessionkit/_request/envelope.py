@@ -16,17 +16,19 @@ class Envelope:
     Attributes:
         body: the session as a JSON object.
         moves: whether its rights were changed from outside, so that the next request shall move it to a new id.
+        switches: whether it is another user's since then, so that the old id has no grace.
     """
 
     body: bytes
     moves: bool = False
+    switches: bool = False
 
     def data(self) -> bytes:
         """The record's data."""
         if not self.moves:
             return self.body
         rest = b"}" if self.body == b"{}" else b"," + self.body[1:]
-        return _START + b'"moves"]' + rest
+        return _START + (b'"moves","switches"]' if self.switches else b'"moves"]') + rest
 
 
 def opened(data: bytes) -> Envelope:
@@ -34,4 +36,5 @@ def opened(data: bytes) -> Envelope:
     if not data.startswith(_START):
         return Envelope(data)
     notes, _, rest = data[len(_START) :].partition(b"]")
-    return Envelope(b"{" + rest[1:] if rest != b"}" else b"{}", moves=b'"moves"' in notes)
+    body = b"{" + rest[1:] if rest != b"}" else b"{}"
+    return Envelope(body, moves=b'"moves"' in notes, switches=b'"switches"' in notes)

@@ -75,8 +75,6 @@ class LoadedSession(MarkedSession[M]):
         """Take a live record as this request's session, if it fits, and the application agrees."""
         services = self.services
         session = services.reader.read(known)
-        if session is not None and loaded.before is not None:
-            session = restricted(services.codec, session, loaded.before)
         if session is None:
             self._reject(loaded)
         elif services.revalidation is None:
@@ -85,11 +83,17 @@ class LoadedSession(MarkedSession[M]):
             await self._take_revalidated(services.revalidation, session, known, loaded, token)
 
     def _adopt(self, session: M, known: Known[M], loaded: Loaded) -> None:
+        if loaded.before is not None:
+            common = restricted(self.services.codec, session, loaded.before)
+            if common is None:
+                return
+            session = common
         self.loaded, self.session = loaded, session
         if self._read_at >= known.touch_due_at and not loaded.superseded:
             self._touch_due = True
         if known.moves and not loaded.superseded:
             self._mark_move()
+            self._marks().switches_user = known.switches
         if loaded.before is not None:
             self.before = self.services.codec.read(loaded.before)
         if known.shared is not None and loaded.before is None:
@@ -111,8 +115,7 @@ class LoadedSession(MarkedSession[M]):
             self._marks().unread = unread  # the commit says that nobody is signed in any more
             return
         if patch is not None:
-            self._mark_patch(patch)
-            self._marks().settles = True
+            self._mark_answer(patch)
             self._handed = [(answer, patch.data)]
         self._adopt(answer, known, loaded)
 
@@ -159,34 +162,47 @@ class LoadedSession(MarkedSession[M]):
         return self.loaded is not None and not 0 <= self.services.lifetimes.clock() - self._read_at <= _PATIENCE
 
     async def _reload(self) -> None:
-        """Read the session once more: decisions are taken on what the store says then.
+        """Read the session once more, and take every decision about this request again on what the store says now.
 
-        What this request has marked stays, and with it what it sees, unless nobody is signed in any more.
+        What this request has marked is laid over it. Where it has become another user's, nobody is signed in: the change
+        that was meant for the first is dropped when it is saved.
+
+        Raises:
+            HTTPException: a decision is another now.
         """
         again = type(self)(self.services, self.scope)
         await again.load()
         self._read_at = self.services.lifetimes.clock()
-        if self._changes is None:
-            self._handed = [*self._lent_and_handed(), *again._handed]  # noqa: SLF001 - its own kind
-            self.loaded, self.session, self.before = again.loaded, again.session, again.before
-            self._lent, self._changes = again._lent, again._changes  # noqa: SLF001
-        elif again.session is None:
+        if self.loaded is None or again.loaded is None or again.loaded.record.user_id != self.loaded.record.user_id:
             self.session = None
+        else:
+            self._take_over(again)
+        for judge in self.judges:
+            await judge(self)
 
-    async def judge_again(self) -> bool:
+    def _take_over(self, again: "LoadedSession[M]") -> None:
+        self._handed = [*self._lent_and_handed(), *again._handed]
+        self.loaded, self.session, self.before, self._lent = again.loaded, again.session, again.before, again._lent
+        if self._changes is None:
+            self._changes = again._changes
+        elif self.session is not None:
+            session = self.session
+            self._changes.answer = None if again._changes is None else again._changes.answer
+            if again.action is Action.ROTATE:
+                self._mark_move()
+            for patch in self._changes.patches:
+                session = self.services.codec.with_patch(session, patch)
+            self._handed = [*self._handed, (session, self.services.codec.dump(session))]
+            self.session = session
+
+    async def judge_again(self) -> None:
         """Take the decisions about this request once more, where they stand on what was read long ago.
-
-        Says whether they did.
 
         Raises:
             HTTPException: one of them is another now.
         """
-        if not self._is_stale():
-            return False
-        await self._reload()
-        for judge in self.judges:
-            await judge(self)
-        return True
+        if self._is_stale():
+            await self._reload()
 
     async def look_up(self) -> Loaded | None:
         """What the client's token leads to now, nothing of this request included."""

@@ -1,6 +1,6 @@
 """Marking what one request wants of its session; nothing here waits, and nothing is saved."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, Generic
 
@@ -167,9 +167,17 @@ class MarkedSession(Subject, Generic[M]):
     def _mark_patch(self, patch: FieldPatch) -> None:
         """Keep a patch that was found by comparison, so that each of its names did change."""
         self._marks().patches.append(patch)
-        if not set(PRIVILEGES).isdisjoint(patch.names):
+        self._mark_rights(patch.names)
+
+    def _mark_answer(self, answer: FieldPatch) -> None:
+        """Keep what the application answered when it was asked about the session."""
+        self._marks().answer = answer
+        self._mark_rights(answer.names)
+
+    def _mark_rights(self, names: Collection[str]) -> None:
+        if not set(PRIVILEGES).isdisjoint(names):
             self._mark_move()
-        if "user_id" in patch.names:
+        if "user_id" in names:
             self._marks().switches_user = True
 
     def _apply(self, session: M, update: Update) -> None:

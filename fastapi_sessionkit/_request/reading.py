@@ -28,6 +28,7 @@ class Known(Generic[M]):
         touch_due_at: when the idle clock is to be moved.
         quiet_until: until when requests share the session and there is nothing to look at or to do.
         moves: whether the next request shall move it to a new id.
+        switches: whether the old id then has no grace.
         shared: the session whose values requests share; ``None`` where each has to read one of its own.
     """
 
@@ -35,6 +36,7 @@ class Known(Generic[M]):
     ends_at: float
     touch_due_at: float
     moves: bool
+    switches: bool
     quiet_until: float = 0.0
     shared: M | None = None
 
@@ -67,7 +69,8 @@ class Reader(Generic[M]):
         found = place.known
         if found is None or (found.record is not record and found.record != record):
             ends_at, touch_due_at = self._lifetimes.ends_at(record), self._lifetimes.touch_due_at(record)
-            found = Known(record, ends_at, touch_due_at, opened(record.data).moves)
+            note = opened(record.data)
+            found = Known(record, ends_at, touch_due_at, note.moves, note.switches)
             place.known = found if len(record.data) <= _MEMORABLE else None
         return found
 

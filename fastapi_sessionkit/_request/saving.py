@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import anyio
 from starlette.types import Scope
 
-from ..backends.base import Loaded
+from ..backends.base import Loaded, Written
 from ..errors import StoreUnavailable
 from ..stores.base import SessionRecord
 from ..transport import Headers
@@ -25,6 +25,10 @@ T = TypeVar("T")
 
 class SomebodyElses(Exception):
     """The session belongs to another user by now."""
+
+
+class MustMove(Exception):
+    """The change is one of rights, so the session moves to a new id."""
 
 
 async def save_sign_in(
@@ -49,14 +53,9 @@ async def save_changes(
     services: Services[M], loaded: Loaded, changes: Changes, scope: Scope, *, may_move: bool
 ) -> Headers:
     """Lay patches over what is stored by then; to a new id if that was marked, and the response can carry it."""
-    moves = changes.action is Action.ROTATE and may_move
-    change, backend = _Change(services, loaded, changes, moves=moves), services.backend
+    change = _Change(services, loaded, changes, may_move=may_move)
     try:
-        if moves:
-            grace = 0.0 if changes.switches_user else services.rotation_grace
-            written = await backend.rotate(loaded, change, grace=grace)
-        else:
-            written = await backend.update(loaded, change)
+        written = await _carried_out(services, loaded, change)
     except SomebodyElses:
         logger.warning("A change came after its session had become another user's: dropped")
         return []
@@ -66,11 +65,25 @@ async def save_changes(
     if written is None:
         logger.warning("A change came after its session had ended: dropped")
         return [] if loaded.superseded else services.transport.remove()
-    if changes.settles and services.revalidation is not None:
+    if changes.answer is not None and services.revalidation is not None:
         services.revalidation.settle(loaded.key or (written.token or "").encode())
     if loaded.superseded or written.token is None:
         return []
     return _write(services, written.token, written.record, scope)
+
+
+async def _carried_out(services: Services[M], loaded: Loaded, change: "_Change") -> Written | None:
+    """Carry a change out; to a new id where it was marked, or where it turns out to change rights of what is stored."""
+    backend = services.backend
+    if not change.moves:
+        try:
+            return await backend.update(loaded, change)
+        except MustMove:
+            change.moves = True
+    try:
+        return await backend.rotate(loaded, change, grace=0.0 if change.switches else services.rotation_grace)
+    except MustMove:  # it is another user's only now
+        return await backend.rotate(loaded, change, grace=0.0)
 
 
 async def save_touch(services: Services[Any], loaded: Loaded, scope: Scope) -> Headers:
@@ -92,34 +105,51 @@ def require_room(services: Services[Any], record: SessionRecord) -> None:
 
 
 class _Change:
-    """What a request's patches make of the record that is stored by then."""
+    """What a request's patches make of the record that is stored by then.
 
-    def __init__(self, services: Services[Any], loaded: Loaded, changes: Changes, *, moves: bool) -> None:
+    Attributes:
+        moves: whether it is carried out under a new id.
+        switches: whether it makes another user's session of it, so that the old id has no grace.
+    """
+
+    def __init__(self, services: Services[Any], loaded: Loaded, changes: Changes, *, may_move: bool) -> None:
         self._services = services
         self._loaded = loaded
         self._changes = changes
-        self._moves = moves
+        self._may_move = may_move
+        self.moves: bool = may_move and changes.action is Action.ROTATE
+        self.switches: bool = changes.switches_user
 
     def __call__(self, record: SessionRecord) -> SessionRecord:
         if record.user_id != self._loaded.record.user_id:
             raise SomebodyElses
         services, now = self._services, self._services.lifetimes.clock()
         data = _apply_patches(services, self._changes, record.data)
-        if self._moves:
+        before, after = services.codec.read(record.data), services.codec.load(data)
+        if self._may_move:
+            self._require_move(before, after)
+        if self.moves:
             data = opened(data).body  # what was noted to be done is done
         changed = replace(
             record,
             data=data,
-            user_id=user_id_of(services.codec.load(data)),
+            user_id=user_id_of(after),
             last_seen_at=max(now, record.last_seen_at),  # another server's clock may be ahead
             expires_at=services.lifetimes.extended(record, now),
         )
         require_room(services, changed)
         return changed
 
+    def _require_move(self, before: object, after: object) -> None:
+        """Raise ``MustMove`` where rights change and this is not the way to change them."""
+        switches = user_id_of(before) != user_id_of(after)
+        if (switches and not self.switches) or (not self.moves and privileges_of(before) != privileges_of(after)):
+            self.switches = self.switches or switches
+            raise MustMove
+
 
 def _apply_patches(services: Services[Any], changes: Changes, data: bytes) -> bytes:
-    for patch in changes.patches:
+    for patch in changes.all_patches:
         data = services.codec.apply(data, patch)
     return data
 

@@ -53,8 +53,8 @@ class Loaded:
         key: where the backend keeps it, which opens nothing and is the handle that ``kit.sessions`` gives: 64 lower-case
             hexadecimal digits; empty where the token is the record.
         superseded: the token was rotated away and is in its grace: its bearer is served, and gets no new token.
-        before: the session's data when the token was rotated away, where it has changed since: the token keeps no more
-            than the roles and permissions in it.
+        before: the session's data when the token was rotated away: the token keeps no more than the roles and permissions
+            in it. ``None`` where it was not.
     """
 
     record: SessionRecord

@@ -6,7 +6,6 @@ before the move still finds where its change belongs.
 
 import json
 from dataclasses import replace
-from typing import Any
 
 from ..stores.base import SessionRecord
 
@@ -20,15 +19,12 @@ _LATE = 600.0
 """Seconds for which a slow request that loaded a session before it was rotated still finds where it moved to."""
 
 
-def pointer(record: SessionRecord, successor: str, until: float, *, differs: bool = False) -> SessionRecord:
+def pointer(record: SessionRecord, successor: str, until: float) -> SessionRecord:
     """What stands in the place of a record that moves to ``successor``; its old id is honoured ``until`` then.
 
-    Where the session ``differs`` after the move it says what it was before: the old id keeps no more than these rights.
+    It says what the session was before the move: the old id keeps no more than these rights, whatever comes later.
     """
-    content: dict[str, Any] = {"until": until}
-    if differs:
-        content["before"] = record.data.decode()
-    data = json.dumps(content).encode()
+    data = json.dumps({"until": until, "before": record.data.decode("latin-1")}).encode()
     return replace(record, data=data, version=record.version + 1, expires_at=until + _LATE, successor=successor)
 
 
@@ -38,7 +34,7 @@ def honoured_until(pointer: SessionRecord) -> float:
     return until
 
 
-def data_before(pointer: SessionRecord) -> bytes | None:
-    """The session's data before the move; ``None`` where that changed nothing."""
-    before: str | None = json.loads(pointer.data).get("before")
-    return None if before is None else before.encode()
+def data_before(pointer: SessionRecord) -> bytes:
+    """The session's data before the move."""
+    before: str = json.loads(pointer.data)["before"]
+    return before.encode("latin-1")

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Collection
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
+from threading import get_ident
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
@@ -45,7 +46,7 @@ class StoreBackend:
         self._context, self._new_id, self._clock = context, context.new_id, context.clock
         self._signer = context.signer("id")
         self._most = context.max_sessions_per_user
-        self._turns: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[tuple[int, str], anyio.Lock] = WeakValueDictionary()
         self._key_of = lru_cache(maxsize=_REMEMBERED)(self._verified_key)
         if getattr(self.store, "clock", context) is None:
             self.store.clock = context.clock  # type: ignore[attr-defined]
@@ -78,7 +79,7 @@ class StoreBackend:
         """
         if self._most is None or record.user_id is None:
             return (await self._begin(record, replaces))[1]
-        async with self._turns.setdefault(f"user {record.user_id}", anyio.Lock(fast_acquire=True)):
+        async with self._turn(f"user {record.user_id}"):
             others = await self._oldest_first(record.user_id, but="" if replaces is None else replaces.key)
             await self._evict(others, self._most - 1)  # first, for the clock of those there may have been ahead
             key, token = await self._begin(record, replaces)
@@ -100,7 +101,7 @@ class StoreBackend:
         written = await self._replace(loaded, change)
         if written is not None:
             return written
-        async with self._turns.setdefault(loaded.key, anyio.Lock()):
+        async with self._turn(loaded.key):
             for _ in range(_ATTEMPTS):
                 found = await self._find(loaded.key)
                 if found is None:
@@ -122,16 +123,15 @@ class StoreBackend:
                 return None if found is None else await self.update(found, change)
             moved = replace(change(found.record), version=1)
             key, token = await self._create(moved)
-            until, differs = self._clock() + grace, moved.data != found.record.data
-            if await self._moved(found, key, until, differs=differs):
+            if await self._moved(found, key, self._clock() + grace):
                 return Written(moved, token)
             found = await self._find(found.key)
         raise _contended()
 
-    async def _moved(self, found: Loaded, key: str, until: float, *, differs: bool) -> bool:
+    async def _moved(self, found: Loaded, key: str, until: float) -> bool:
         """Point to where a record has moved; if that can't be, forget the new one, whose id nobody has."""
         try:
-            done = await self._point(found, key, until, differs=differs)
+            done = await self._point(found, key, until)
         except StoreUnavailable:
             with suppress(StoreUnavailable):
                 old = await self._ask(self.store.get(found.key))
@@ -228,11 +228,15 @@ class StoreBackend:
             key = record.successor
         return None
 
-    async def _point(self, found: Loaded, successor: str, until: float, *, differs: bool = False) -> bool:
+    async def _point(self, found: Loaded, successor: str, until: float) -> bool:
         """Turn a record into a pointer, unless it changed meanwhile."""
         record = found.record
-        changed = pointer(record, successor, until, differs=differs)
+        changed = pointer(record, successor, until)
         return await self._ask(self.store.replace(found.key, changed, version=record.version))
+
+    def _turn(self, name: str) -> anyio.Lock:
+        """Of those who want the same at once one goes after the other; a lock serves one event loop, and so one thread."""
+        return self._turns.setdefault((get_ident(), name), anyio.Lock(fast_acquire=True))
 
     def _verified_key(self, token: bytes) -> str:
         return _hashed(self._signer.unsign(token).decode())

@@ -166,3 +166,86 @@ async def test_what_a_slow_request_has_marked_before_is_saved_all_the_same(clock
     [active] = await kit.sessions.list("ada")
 
     assert active.session.model_extra == {"theme": "dark"}
+
+
+# What meets it: marks of the request itself, another user, a second application, another look in between
+
+
+def slow_site(clock: Clock, session: Session = ADMIN) -> tuple[SessionKit[Session], FastAPI, Any]:
+    kit = SessionKit(secret_key=SECRET, backend=MemoryStore(), clock=clock)
+    app = FastAPI()
+    kit.install(app)
+    return kit, app, signed_in(client_of(app), kit, session)
+
+
+async def test_a_request_that_has_marked_something_keeps_no_right_by_it(clock: Clock) -> None:
+    kit, app, client = slow_site(clock)
+
+    async def slow(request: Request) -> None:
+        await kit.require_session(request)
+        update_session(request, visits=1)
+        clock.advance(6)
+        await kit.sessions.update_user("ada", role=None)
+
+    @app.get("/slow", dependencies=[Depends(slow), Depends(require_role("admin"))])
+    async def endpoint():
+        pass
+
+    assert client.get("/slow").status_code == 403
+
+
+async def test_a_session_that_is_to_move_keeps_no_right_by_it(clock: Clock) -> None:
+    slow = Slow(clock)
+    await slow.kit.sessions.update_user("ada", permissions=["read"])
+
+    assert await slow.post("/gated/body", 6, lambda: slow.kit.sessions.update_user("ada", role=None)) == 403
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+async def test_after_a_second_look_adas_change_is_not_written_to_bob(in_place: bool, clock: Clock) -> None:
+    kit, app, client = slow_site(clock, Session.model_validate({"user_id": "ada", "cart": []}))
+
+    async def change(request: Request) -> None:
+        session = await kit.require_session(request)
+        assert session.model_extra is not None
+        session.model_extra["cart"].append("ada's") if in_place else update_session(request, cart=["ada's"])
+        clock.advance(6)
+        await kit.sessions.update_user("ada", user_id="bob")
+
+    @app.get("/slow", dependencies=[Depends(change), Depends(is_authenticated_as_parameter)])
+    async def endpoint():
+        pass
+
+    client.get("/slow")
+    [active] = await kit.sessions.list("bob")
+
+    assert active.session.model_extra == {"cart": []}
+
+
+async def is_authenticated_as_parameter(answer: Annotated[bool, Depends(is_authenticated)]) -> bool:
+    return answer
+
+
+async def test_the_guard_of_a_mounted_application_is_asked_again_too(clock: Clock) -> None:
+    slow = Slow(clock)
+    outer = FastAPI()
+    slow.kit.install(outer)
+    outer.mount("/inner", slow.app)
+    inner, slow.app = slow.app, outer
+
+    assert await slow.post("/inner/gated/body", 6, lambda: slow.kit.sessions.revoke_user("ada")) == 401
+    assert (slow.ran, slow.app is inner) == ([], False)
+
+
+async def test_a_second_look_by_a_dependency_asks_the_gate_again(clock: Clock) -> None:
+    kit, app, client = slow_site(clock)
+
+    async def slow() -> None:
+        clock.advance(6)
+        await kit.sessions.update_user("ada", role=None)
+
+    @app.get("/slow", dependencies=[Depends(require_role("admin")), Depends(slow), Depends(require_session)])
+    async def endpoint():
+        pass
+
+    assert client.get("/slow").status_code == 403
