@@ -192,7 +192,7 @@ def application(access: Access, model: Any = Session) -> tuple[FastAPI, Any]:
 
 @pytest.mark.parametrize("path", ["/rule", "/dependency"])
 @pytest.mark.parametrize("names", [[], ["administrator"], "administrator"], ids=repr)
-def test_attack_a_role_in_the_session_that_the_hook_does_not_give_lets_nobody_in(path: str, names: Any) -> None:
+def test_attack_a_role_that_the_hook_does_not_give_lets_nobody_in(path: str, names: Any) -> None:
     app, kit = application(Access(get_roles=lambda _: names))
     client = sign_in(TestClient(app, base_url="https://testserver"), kit, Session(user_id="ada", role="admin"))
 
@@ -200,7 +200,7 @@ def test_attack_a_role_in_the_session_that_the_hook_does_not_give_lets_nobody_in
 
 
 @pytest.mark.parametrize("path", ["/rule", "/dependency"])
-def test_attack_a_model_that_keeps_its_roles_in_one_text_grants_no_part_of_it(path: str) -> None:
+def test_attack_a_model_that_keeps_its_roles_in_one_text_grants_none(path: str) -> None:
     class Odd(Session):
         @property
         def all_roles(self) -> Any:

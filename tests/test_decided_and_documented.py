@@ -39,7 +39,7 @@ def test_attack_a_rule_that_another_hides_is_not_documented_as_open(rules: list[
     assert "description" not in documented
 
 
-def test_attack_a_public_rule_that_is_hidden_where_only_some_paths_match_is_not_documented_as_open() -> None:
+def test_attack_a_rule_hidden_for_some_paths_is_not_documented_as_open() -> None:
     """Both are about some paths of the template only, and the second never decides about any."""
     guard = RouterGuard([Rule("/a/x", role="admin"), Rule("/a/x", public=True)], global_protect=True)
     documented = application(guard, "/a/{x}").openapi()["paths"]["/a/{x}"]["get"]

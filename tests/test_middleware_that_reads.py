@@ -135,7 +135,7 @@ def test_after_the_application_each_of_two_kits_can_be_read() -> None:
     assert [session.user_id for session in seen] == ["ada", "grace"]
 
 
-def test_after_call_next_a_kit_s_own_name_reads_its_session_whatever_answered() -> None:
+def test_after_call_next_a_kit_s_name_reads_its_session_whatever_answered() -> None:
     outer, inner = (new_kit(name=name, cookie=CookieSettings(name=name)) for name in ("outer", "inner"))
     (app, client), (sub, _) = application(outer), application(inner)
     app.mount("/sub", sub)

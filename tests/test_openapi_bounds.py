@@ -89,7 +89,7 @@ def test_paths_that_together_have_too_many_alternatives_are_said_in_words() -> N
     assert "- otherwise: open" in documented["description"]
 
 
-def test_paths_with_too_many_alternatives_none_of_which_is_open_ask_for_somebody() -> None:
+def test_paths_with_too_many_alternatives_and_none_open_ask_for_somebody() -> None:
     rules = [Rule(f"/a/{number}", role=f"r{number}") for number in range(40)]
 
     assert operation(rules, "/a/{x}", global_protect=True)["security"] == [{SCHEME: []}]
@@ -134,7 +134,7 @@ def test_a_description_of_ones_own_stays_before_the_words() -> None:
         assert app.openapi()["paths"]["/a"]["get"]["description"] == f"What it does.\n\nRequires {choices(6)}"
 
 
-def test_a_requirement_of_ones_own_with_endless_alternatives_is_said_in_words() -> None:
+def test_a_requirement_with_endless_alternatives_is_said_in_words() -> None:
     class Endless(Requirement):
         name = "endless"
 

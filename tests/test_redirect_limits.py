@@ -50,7 +50,7 @@ def test_next_given_twice_counts_as_none() -> None:
 
 
 @pytest.mark.parametrize(("length", "carried"), [(LONGEST, True), (LONGEST + 1, False)])
-def test_a_page_that_is_too_long_to_come_back_to_is_not_carried_to_the_login_page(length: int, carried: bool) -> None:
+def test_a_page_too_long_to_come_back_to_is_not_carried_to_the_login_page(length: int, carried: bool) -> None:
     path = "/page/" + "x" * (length - len("/page/"))
 
     location = client().get(path, headers={"Sec-Fetch-Mode": "navigate"}).headers["location"]

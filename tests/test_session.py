@@ -281,7 +281,7 @@ def test_the_clocks_of_a_record_are_aware_times_in_utc() -> None:
     assert info.created_at.utcoffset() == timedelta(0)
 
 
-def test_extra_fields_changed_in_one_request_are_unknown_to_another_that_has_the_token() -> None:
+def test_extra_fields_changed_in_one_request_are_unknown_to_another() -> None:
     kit = new_kit(backend=MemoryStore())
     client = signed_in(
         client_of(FastAPI()),

@@ -105,7 +105,7 @@ def test_a_port_that_can_not_be_opens_nothing(tmp_path: Path) -> None:
         (["--port", "8001"], "abc", 8001),
     ],
 )
-def test_the_command_line_comes_before_the_environment_and_that_before_the_default(
+def test_the_command_line_beats_the_environment_which_beats_the_default(
     options: list[str], environment: str | None, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["shop", *options])

@@ -126,7 +126,7 @@ def installed(**options: Any) -> FastAPI:
 @pytest.mark.parametrize(
     ("source", "endpoint"), [(source, each) for source, endpoints in SOURCES.items() for each in endpoints]
 )
-def test_a_session_that_a_client_sends_fails_the_start_and_says_what_to_write(
+def test_a_session_from_a_client_fails_the_start_and_says_what_to_write(
     source: str, endpoint: Callable[..., None]
 ) -> None:
     app = installed()

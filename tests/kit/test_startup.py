@@ -230,7 +230,7 @@ def test_with_two_kits_and_no_lifespan_every_request_fails(shared: FastAPI) -> N
             client.get("/who")
 
 
-def test_with_two_kits_the_module_s_dependency_added_late_fails_the_next_request(shared: FastAPI) -> None:
+def test_with_two_kits_the_module_s_dependency_added_late_fails_a_request(shared: FastAPI) -> None:
     with client_of(shared) as client:
         shared.get("/ask")(ask)
 

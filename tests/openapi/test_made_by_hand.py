@@ -102,7 +102,7 @@ def test_by_hand_a_schema_has_the_security_of_the_dependencies(app: FastAPI) -> 
     assert schema["components"]["securitySchemes"]["session_cookie"]["name"] == "__Host-session"
 
 
-def test_by_hand_and_documented_a_schema_says_what_the_application_s_own_says(
+def test_by_hand_and_documented_a_schema_says_what_the_application_s_says(
     app: FastAPI, kit: SessionKit[Session]
 ) -> None:
     schema = by_hand(app)

@@ -167,7 +167,7 @@ async def test_when_all_connections_are_busy_a_call_waits_and_then_fails(
     await narrow.aclose()
 
 
-async def test_an_answer_that_does_not_come_is_an_error_and_the_statement_is_called_off(
+async def test_an_answer_that_never_comes_is_an_error_and_the_statement_is_stopped(
     store: SQLStore, server: Any, time: ContractClock
 ) -> None:
     hasty = SQLStore(store.engine, table_name=store.table.name, max_connections=1, answer_timeout=1.5, clock=time)
@@ -334,7 +334,7 @@ async def test_a_restart_while_nobody_asked_goes_unnoticed(
 
 
 @pytest.mark.parametrize("safe", [True, False])
-async def test_a_statement_cut_off_by_the_server_is_sent_again_only_if_that_is_safe(
+async def test_a_statement_that_the_server_cut_off_is_repeated_only_if_safe(
     store: SQLStore, server: Any, time: ContractClock, safe: bool
 ) -> None:
     await store.create(key("a"), time.record())

@@ -134,7 +134,7 @@ async def test_a_change_that_never_arrived_raises_and_leaves_the_old(through: Re
     assert await through.get(A) == old
 
 
-async def test_a_sign_in_whose_index_entry_is_lost_on_the_way_is_indexed_all_the_same(
+async def test_a_sign_in_whose_index_entry_is_lost_on_the_way_is_indexed_anyway(
     through: RedisStore, proxy: Proxy, store: RedisStore
 ) -> None:
     await store.create(B, a_record("bob"))
@@ -155,7 +155,7 @@ async def test_a_sign_out_stands_when_the_index_can_not_be_tidied(server: RedisS
     await store.aclose()
 
 
-async def test_other_calls_get_their_own_replies_after_one_was_cancelled_in_the_middle(
+async def test_calls_get_their_own_replies_after_another_was_cancelled_midway(
     through: RedisStore, proxy: Proxy
 ) -> None:
     records = {key(str(n)): a_record(f"user-{n}") for n in range(10)}
@@ -278,9 +278,7 @@ async def test_a_server_that_is_still_loading_raises_and_is_not_nobody(server: R
     listener.close()
 
 
-async def test_a_session_of_a_newer_version_of_the_library_is_an_error_and_not_nobody(
-    store: RedisStore, look: Any
-) -> None:
+async def test_a_session_of_a_newer_library_is_an_error_and_not_nobody(store: RedisStore, look: Any) -> None:
     await store.create(A, a_record())
     look.setrange(f"session:{A}", 0, b"\x02")
 

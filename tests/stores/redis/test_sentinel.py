@@ -109,9 +109,7 @@ class Reader:
 
 
 @pytest.mark.anyio
-async def test_when_the_primary_dies_the_store_follows_to_the_replica_that_takes_over(
-    watched: Watched, store: RedisStore
-) -> None:
+async def test_when_the_primary_dies_the_store_follows_to_the_replica(watched: Watched, store: RedisStore) -> None:
     record = await replicated(watched, store)
     reader = Reader(store)
     await eventually(lambda: bool(reader.seen))
@@ -130,9 +128,7 @@ async def test_when_the_primary_dies_the_store_follows_to_the_replica_that_takes
 
 
 @pytest.mark.anyio
-async def test_when_the_primary_changes_places_with_its_replica_the_store_follows_once_it_is_demoted(
-    watched: Watched, store: RedisStore
-) -> None:
+async def test_when_primary_and_replica_change_places_the_store_follows(watched: Watched, store: RedisStore) -> None:
     record = await replicated(watched, store)
     with watched.primary.client() as client:
         # Sentinel tells a primary some ten seconds later that it is none: without this it takes writes until then.

@@ -116,7 +116,7 @@ async def test_ending_all_sessions_happens_whole_when_the_caller_is_cancelled(st
         assert await store.list_user("ada") == []
 
 
-async def test_a_session_that_is_rotated_while_it_is_listed_is_listed_under_its_new_key(
+async def test_a_session_rotated_while_it_is_listed_is_listed_under_its_new_key(
     store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise a change of rights by an administrator would miss it."""
