@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from fastapi import Depends, FastAPI
-from fastapi.testclient import TestClient
 
 from fastapi_sessionkit import (
     Access,
@@ -27,10 +26,10 @@ from fastapi_sessionkit import (
 from fastapi_sessionkit.access import Subject
 from fastapi_sessionkit.requirements import refusal_of
 from fastapi_sessionkit.testing import signed_in as sign_in
+from tests.support import SECRET, client_of, new_kit
 
 pytestmark = pytest.mark.anyio
 
-SECRET = "a-secret-for-tests-that-is-long-enough"
 ADA = Session(user_id="ada")
 
 
@@ -111,11 +110,11 @@ async def test_true_is_a_yes(where: str) -> None:
 
 @pytest.mark.parametrize("kind", NO_ANSWERS)
 def test_attack_what_is_no_yes_or_no_lets_nobody_through_gate_or_dependency(kind: str) -> None:
-    app, kit = FastAPI(), SessionKit(secret_key=SECRET)
+    app, kit = FastAPI(), new_kit()
     app.get("/rule")(lambda: None)
     app.get("/dependency", dependencies=[Depends(require(custom(NO_ANSWERS[kind])))])(lambda: None)
     kit.install(app, guard=RouterGuard([Rule("/rule", allow=NO_ANSWERS[kind])]))
-    client = sign_in(TestClient(app, base_url="https://testserver"), kit, ADA)
+    client = sign_in(client_of(app), kit, ADA)
 
     assert client.get("/rule").status_code == 403
     assert client.get("/dependency").status_code == 403
@@ -194,7 +193,7 @@ def application(access: Access, model: Any = Session) -> tuple[FastAPI, Any]:
 @pytest.mark.parametrize("names", [[], ["administrator"], "administrator"], ids=repr)
 def test_attack_a_role_that_the_hook_does_not_give_lets_nobody_in(path: str, names: Any) -> None:
     app, kit = application(Access(get_roles=lambda _: names))
-    client = sign_in(TestClient(app, base_url="https://testserver"), kit, Session(user_id="ada", role="admin"))
+    client = sign_in(client_of(app), kit, Session(user_id="ada", role="admin"))
 
     assert client.get(path).status_code == 403
 
@@ -207,7 +206,7 @@ def test_attack_a_model_that_keeps_its_roles_in_one_text_grants_none(path: str) 
             return "administrator"
 
     app, kit = application(Access(), Odd)
-    client = sign_in(TestClient(app, base_url="https://testserver"), kit, Odd(user_id="ada", role="admin"))
+    client = sign_in(client_of(app), kit, Odd(user_id="ada", role="admin"))
 
     assert client.get(path).status_code == 403
 
@@ -261,7 +260,7 @@ async def test_the_same_check_is_called_again_for_the_next_decision() -> None:
 
 def test_roles_and_permissions_without_hooks_are_told_without_a_coroutine(monkeypatch: pytest.MonkeyPatch) -> None:
     app, kit = application(Access())
-    client = sign_in(TestClient(app, base_url="https://testserver"), kit, Session(user_id="ada", role="admin"))
+    client = sign_in(client_of(app), kit, Session(user_id="ada", role="admin"))
     waited: list[object] = []
     for module in ("guard", "dependencies"):
         monkeypatch.setattr(f"fastapi_sessionkit.{module}.refusal_of", lambda *asked: waited.append(asked))

@@ -26,7 +26,7 @@ from fastapi_sessionkit import (
     update_session,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.support import SECRET, SITE, client_of, new_kit
+from tests.support import SECRET, client_of, new_kit
 
 LOGGER = "fastapi_sessionkit.guard"
 
@@ -326,7 +326,7 @@ def test_no_logger_at_any_level_shows_a_value_a_token_or_an_id(
 
     if isinstance(made, CookieBackend):
         app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") != "/late"]
-    with TestClient(app, base_url=SITE, follow_redirects=False, raise_server_exceptions=False) as client:
+    with client_of(app, raise_server_exceptions=False) as client:
         drive(client, clock, seen)
         if isinstance(made, BrokenStore):
             client.post("/login")

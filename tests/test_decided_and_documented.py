@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi.testclient import TestClient
 
-from fastapi_sessionkit import RouterGuard, Rule, Session, SessionKit
+from fastapi_sessionkit import RouterGuard, Rule, Session
 from fastapi_sessionkit.testing import signed_in
+from tests.support import client_of, new_kit
 
-SECRET = "a-secret-for-tests-that-is-long-enough"
 SCHEME = "session_cookie"
 
 
@@ -20,7 +19,7 @@ def application(guard: RouterGuard, *paths: str) -> FastAPI:
     app = FastAPI()
     for path in paths:
         app.add_api_route(path, endpoint)
-    SessionKit(secret_key=SECRET).install(app, guard=guard)
+    new_kit().install(app, guard=guard)
     return app
 
 
@@ -55,7 +54,7 @@ def test_attack_a_prefix_that_parts_of_the_stack_read_differently_is_refused(roo
     app, router = FastAPI(), APIRouter(dependencies=[Depends(guard)] if way == "dependency" else [])
     router.add_api_route("/page", endpoint)
     app.include_router(router)
-    SessionKit(secret_key=SECRET).install(app, guard=guard if way == "gate" else None)
+    new_kit().install(app, guard=guard if way == "gate" else None)
     statuses: list[int] = []
 
     async def send(message: Any) -> None:
@@ -77,8 +76,8 @@ def test_attack_a_prefix_that_parts_of_the_stack_read_differently_is_refused(roo
 
 def test_a_plain_prefix_is_taken_off() -> None:
     app = application(RouterGuard([Rule("/page", role="admin")], global_protect=True), "/page")
-    kit: SessionKit[Session] = SessionKit(secret_key=SECRET)
-    client = signed_in(TestClient(app, base_url="https://testserver", root_path="/api"), kit, Session(user_id="ada"))
+    kit = new_kit()
+    client = signed_in(client_of(app, root_path="/api"), kit, Session(user_id="ada"))
 
     assert client.get("/api/page").status_code == 403
     assert client.get("/page").status_code == 403

@@ -17,7 +17,7 @@ from fastapi_sessionkit import (
     set_session,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.support import SITE, new_kit
+from tests.support import SITE, client_of, new_kit
 
 NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Accept": "*/*"}
 OLD_BROWSER = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
@@ -31,7 +31,7 @@ RULES = [
 ]
 
 
-def client_of(guard: RouterGuard, *, root_path: str = "", who: Session | None = None) -> TestClient:
+def client_behind(guard: RouterGuard, *, root_path: str = "", who: Session | None = None) -> TestClient:
     app = FastAPI()
     kit = new_kit()
     kit.install(app, guard=guard)
@@ -45,16 +45,16 @@ def client_of(guard: RouterGuard, *, root_path: str = "", who: Session | None = 
         await websocket.accept()
         await websocket.send_text("in")
 
-    client = TestClient(app, base_url=SITE, root_path=root_path, follow_redirects=False)
+    client = client_of(app, root_path=root_path)
     return client if who is None else signed_in(client, kit, who)
 
 
 def visitor(**settings: Any) -> TestClient:
-    return client_of(RouterGuard(protect=RULES, login_path="/login", **settings))
+    return client_behind(RouterGuard(protect=RULES, login_path="/login", **settings))
 
 
 def customer(**settings: Any) -> TestClient:
-    return client_of(
+    return client_behind(
         RouterGuard(protect=RULES, login_path="/login", **settings), who=Session(user_id="u", role="customer")
     )
 
@@ -106,7 +106,7 @@ def test_whatever_is_no_navigation_gets_401_with_a_challenge(headers: dict[str, 
 
 
 def test_a_browser_gets_401_where_there_is_no_login_page() -> None:
-    response = client_of(RouterGuard(protect=[Rule("/reports")])).get("/reports", headers=NAVIGATION)
+    response = client_behind(RouterGuard(protect=[Rule("/reports")])).get("/reports", headers=NAVIGATION)
 
     assert response.status_code == 401
 
@@ -201,15 +201,15 @@ def test_an_open_websocket_is_let_in() -> None:
 def test_login_never_redirects_to_itself(path: str) -> None:
     guard = RouterGuard(protect=[Rule("/**", role="admin")], login_path="/login")
 
-    assert client_of(guard).get(path, headers=NAVIGATION).status_code == 401
-    assert client_of(guard).get(path, headers=HTMX).headers.get("hx-redirect") is None
-    assert client_of(guard, who=Session(user_id="u")).get(path, headers=NAVIGATION).status_code == 403
+    assert client_behind(guard).get(path, headers=NAVIGATION).status_code == 401
+    assert client_behind(guard).get(path, headers=HTMX).headers.get("hx-redirect") is None
+    assert client_behind(guard, who=Session(user_id="u")).get(path, headers=NAVIGATION).status_code == 403
 
 
 @pytest.mark.parametrize("target", ["/no", "/no?why=role", "/no#why", "/n%6F", "/no[way]", "/n\u00f6"])
 def test_a_rule_that_covers_its_own_target_does_not_redirect_for_ever(target: str) -> None:
     guard = RouterGuard(protect=[Rule("/**", role="admin", redirect_to=target)])
-    client = client_of(guard, who=Session(user_id="u"))
+    client = client_behind(guard, who=Session(user_id="u"))
 
     assert client.get("/elsewhere", headers=NAVIGATION).status_code == 302
     assert client.get(target, headers=NAVIGATION).status_code == 403
@@ -218,15 +218,15 @@ def test_a_rule_that_covers_its_own_target_does_not_redirect_for_ever(target: st
 def test_under_a_prefix_login_never_redirects_to_itself() -> None:
     guard = RouterGuard(protect=[Rule("/**", role="admin")], login_path="/login")
 
-    assert client_of(guard, root_path="/app").get("/login", headers=NAVIGATION).status_code == 401
-    assert client_of(guard, root_path="/app").get("/app/login", headers=NAVIGATION).status_code == 401
+    assert client_behind(guard, root_path="/app").get("/login", headers=NAVIGATION).status_code == 401
+    assert client_behind(guard, root_path="/app").get("/app/login", headers=NAVIGATION).status_code == 401
 
 
 def test_a_signed_in_browser_is_not_sent_in_circles_between_login_and_home() -> None:
     guard = RouterGuard(
         protect=[Rule("/", role="admin", redirect_to="/login")], login_path="/login", global_protect=True
     )
-    client = client_of(guard, who=Session(user_id="u", role="customer"))
+    client = client_behind(guard, who=Session(user_id="u", role="customer"))
 
     assert client.get("/login", headers=NAVIGATION).headers["location"] == "/"
     assert client.get("/", headers=NAVIGATION).status_code == 403
@@ -237,7 +237,7 @@ def test_a_rule_may_send_somebody_signed_in_to_login_from_any_other_page() -> No
         protect=[Rule("/x", role="admin", redirect_to="/login")], login_path="/login", global_protect=True
     )
 
-    assert client_of(guard, who=Session(user_id="u")).get("/x", headers=NAVIGATION).headers["location"] == "/login"
+    assert client_behind(guard, who=Session(user_id="u")).get("/x", headers=NAVIGATION).headers["location"] == "/login"
 
 
 # The login page, for whom is signed in
@@ -260,7 +260,7 @@ def test_the_login_page_is_shown_to_everybody_else() -> None:
 def test_a_login_page_that_is_home_is_shown() -> None:
     guard = RouterGuard(login_path="/", home_path="/", global_protect=True)
 
-    assert client_of(guard, who=Session(user_id="u")).get("/", headers=NAVIGATION).status_code == 200
+    assert client_behind(guard, who=Session(user_id="u")).get("/", headers=NAVIGATION).status_code == 200
 
 
 # Redirects stay on the site
@@ -281,7 +281,7 @@ def test_a_redirect_is_relative_and_under_the_prefix_that_the_browser_knows(
     guard = RouterGuard(protect=RULES, login_path="/login")
     headers = {**NAVIGATION, "Host": "evil.example", "X-Forwarded-Host": "evil.example"}
 
-    assert client_of(guard, root_path=root_path).get(path, headers=headers).headers["location"] == location
+    assert client_behind(guard, root_path=root_path).get(path, headers=headers).headers["location"] == location
 
 
 def test_a_prefix_from_a_careless_proxy_makes_no_host_of_the_redirect() -> None:
@@ -291,7 +291,7 @@ def test_a_prefix_from_a_careless_proxy_makes_no_host_of_the_redirect() -> None:
     async def prefixed(scope: Any, receive: Any, send: Any) -> None:
         await app({**scope, "root_path": "//evil.example"}, receive, send)
 
-    response = TestClient(prefixed, base_url=SITE, follow_redirects=False).get("/x", headers=NAVIGATION)
+    response = client_of(prefixed).get("/x", headers=NAVIGATION)
 
     assert response.headers["location"].startswith("/evil.example/login")
 
@@ -318,7 +318,7 @@ def test_login_brings_the_browser_back_to_exactly_where_it_wanted_to_go(path: st
         set_session(request, Session(user_id=name))
         return RedirectResponse(login_redirect_target(request), 303)
 
-    client = TestClient(app, base_url=SITE, follow_redirects=False)
+    client = client_of(app)
     to_login = client.get(path, headers=NAVIGATION).headers["location"]
     back = client.post(to_login, data={"name": "ada"})
 
@@ -334,7 +334,7 @@ def test_a_page_too_far_to_name_is_left_out() -> None:
 def test_a_target_with_a_query_and_a_fragment_takes_next_between_them() -> None:
     guard = RouterGuard(protect=[Rule("/x", redirect_to="/in?via=x#form")])
 
-    assert client_of(guard).get("/x", headers=NAVIGATION).headers["location"] == "/in?via=x&next=/x#form"
+    assert client_behind(guard).get("/x", headers=NAVIGATION).headers["location"] == "/in?via=x&next=/x#form"
 
 
 def test_a_refusal_says_to_caches_that_it_depends_on_the_cookie() -> None:

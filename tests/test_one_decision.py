@@ -7,24 +7,18 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi.testclient import TestClient
 
-from fastapi_sessionkit import Access, RouterGuard, Rule, Session, SessionKit, role, signed_in
+from fastapi_sessionkit import Access, RouterGuard, Rule, Session, role, signed_in
 from fastapi_sessionkit.decisions import Choice, Decisions
 from fastapi_sessionkit.testing import signed_in as sign_in
+from tests.support import client_of, new_kit
 
-SECRET = "a-secret-for-tests-that-is-long-enough"
-SITE = "https://testserver"
 SCHEME = "session_cookie"
 
 Guarded = Callable[[RouterGuard], FastAPI]
 
 
 async def endpoint() -> None: ...
-
-
-def new_kit() -> SessionKit[Session]:
-    return SessionKit(secret_key=SECRET)
 
 
 def by_gate(guard: RouterGuard) -> FastAPI:
@@ -104,9 +98,9 @@ def test_what_is_enforced_documented_and_reported_moves_with_the_fallback(
     application: Guarded, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = application(RouterGuard(login_path="/login"))
-    kit: SessionKit[Session] = new_kit()
+    kit = new_kit()
 
-    with TestClient(app, base_url=SITE) as client:
+    with client_of(app) as client:
         assert client.get("/page/1").status_code == 401
         sign_in(client, kit, Session(user_id="ada"))
         assert client.get("/page/1").status_code == 403
@@ -135,7 +129,7 @@ def test_a_choice_that_is_put_first_decides_everywhere(
     monkeypatch.setattr(RouterGuard, "decisions", lambda guard, method: changed)
     app = application(guard)
 
-    with caplog.at_level(logging.WARNING), TestClient(app, base_url=SITE) as client:
+    with caplog.at_level(logging.WARNING), client_of(app) as client:
         assert client.get("/page/1").status_code == 401
     assert app.openapi()["paths"]["/page/{x}"]["get"]["security"] == [{SCHEME: ["role:admin"]}]
     assert "Rule /page/** never decides: rule /page/** comes before it" in caplog.text

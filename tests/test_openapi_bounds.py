@@ -12,7 +12,6 @@ from fastapi_sessionkit import (
     Requirement,
     RouterGuard,
     Rule,
-    SessionKit,
     any_permission,
     custom,
     fresh,
@@ -20,8 +19,8 @@ from fastapi_sessionkit import (
     role,
     signed_in,
 )
+from tests.support import new_kit
 
-SECRET = "a-secret-for-tests-that-is-long-enough"
 SCHEME = "session_cookie"
 
 
@@ -34,7 +33,7 @@ def operation(rules: list[Rule], path: str = "/a", *dependencies: Any, **setting
     router = APIRouter(dependencies=[Depends(each) for each in dependencies])
     router.add_api_route(path, endpoint)
     app.include_router(router)
-    SessionKit(secret_key=SECRET).install(app, guard=RouterGuard(rules, **settings))
+    new_kit().install(app, guard=RouterGuard(rules, **settings))
     started = time.thread_time()
     found: dict[str, Any] = app.openapi()["paths"][path]["get"]
     assert time.thread_time() - started < 10
@@ -128,7 +127,7 @@ def test_a_description_of_ones_own_stays_before_the_words() -> None:
 
     app = FastAPI()
     app.add_api_route("/a", described)
-    SessionKit(secret_key=SECRET).install(app, guard=RouterGuard([Rule("/a", requires=choices(6))]))
+    new_kit().install(app, guard=RouterGuard([Rule("/a", requires=choices(6))]))
 
     for _ in range(2):
         assert app.openapi()["paths"]["/a"]["get"]["description"] == f"What it does.\n\nRequires {choices(6)}"

@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 from fastapi import Depends, FastAPI
-from fastapi.testclient import TestClient
 
-from fastapi_sessionkit import Access, Requirement, RouterGuard, Rule, Session, SessionKit, require, role
+from fastapi_sessionkit import Access, Requirement, RouterGuard, Rule, Session, require, role
 from fastapi_sessionkit.access import Subject
 from fastapi_sessionkit.testing import signed_in
-
-SECRET = "a-secret-for-tests-that-is-long-enough"
+from tests.support import Clock, client_of, new_kit
 
 
 @dataclass(frozen=True)
@@ -31,11 +29,11 @@ class Domain(Requirement):
 
 def statuses(requirement: Requirement, session: Session | None, **options: Any) -> list[int]:
     """What a rule and a dependency answer."""
-    app, kit = FastAPI(), SessionKit(secret_key=SECRET, **options)
+    app, kit = FastAPI(), new_kit(**options)
     app.get("/rule")(lambda: None)
     app.get("/dependency", dependencies=[Depends(require(requirement))])(lambda: None)
     kit.install(app, guard=RouterGuard([Rule("/rule", requires=requirement)]))
-    client = TestClient(app, base_url="https://testserver")
+    client = client_of(app)
     if session is not None:
         signed_in(client, kit, session)
     return [client.get(path).status_code for path in ("/rule", "/dependency")]
@@ -145,7 +143,7 @@ def test_an_empty_reason_is_a_refusal() -> None:
     assert statuses(Terse() | Terse(), ADA) == [403, 403]
 
 
-def test_it_sees_the_hooks_and_the_age_of_the_sign_in() -> None:
+def test_it_sees_the_hooks_and_the_age_of_the_sign_in(clock: Clock) -> None:
     seen: list[Subject] = []
 
     class Looking(Requirement):
@@ -157,5 +155,5 @@ def test_it_sees_the_hooks_and_the_age_of_the_sign_in() -> None:
 
     access = Access(get_roles=lambda _: [])
 
-    assert statuses(Looking(), ADA, access=access, clock=lambda: 1_000.0) == [200, 200]
+    assert statuses(Looking(), ADA, access=access, clock=clock) == [200, 200]
     assert [(subject.session, subject.access, subject.age) for subject in seen] == [(ADA, access, 0.0)] * 2

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, FastAPI
-from fastapi.testclient import TestClient
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -18,9 +17,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fastapi_sessionkit import CookieSettings, RouterGuard, Rule, Session, SessionKit
+from fastapi_sessionkit import CookieSettings, RouterGuard, Rule
+from tests.support import client_of, new_kit
 
-SECRET = "a-secret-for-tests-that-is-long-enough"
 PREFLIGHT = {"Origin": "https://front.example", "Access-Control-Request-Method": "POST"}
 
 CORS: dict[str, Any] = {"allow_origins": ["https://front.example"], "allow_methods": ["*"]}
@@ -113,14 +112,12 @@ MOUNTED: dict[str, Any] = {
 
 def guarded(*, redirect_slashes: bool = True) -> FastAPI:
     app = FastAPI(redirect_slashes=redirect_slashes)
-    SessionKit(secret_key=SECRET).install(app, guard=RouterGuard([Rule("/**", role="admin")]))
+    new_kit().install(app, guard=RouterGuard([Rule("/**", role="admin")]))
     return app
 
 
 def answer_to_preflight(app: Any, path: str = "/mounted/x") -> Response:
-    answer: Any = TestClient(app, base_url="https://testserver", follow_redirects=False).options(
-        path, headers=PREFLIGHT
-    )
+    answer: Any = client_of(app).options(path, headers=PREFLIGHT)
     return answer
 
 
@@ -158,7 +155,7 @@ def answering() -> dict[str, Any]:
     with_cors.add_middleware(AnswersEverything)
     with_cors.add_middleware(CORSMiddleware, **CORS)  # what is added last is met first
     with_kit.options("/x")(lambda: None)
-    staff = SessionKit(Session, secret_key=SECRET, name="staff", cookie=CookieSettings(name="staff"))
+    staff = new_kit(name="staff", cookie=CookieSettings(name="staff"))
     staff.install(with_kit)
     router = APIRouter()
     router.options("/x")(lambda: None)

@@ -7,22 +7,22 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
-from fastapi_sessionkit import ConfigurationError, RouterGuard, Rule, SessionKit, login_redirect_target
+from fastapi_sessionkit import ConfigurationError, RouterGuard, Rule, login_redirect_target
+from tests.support import client_of, new_kit
 
-SECRET = "a-secret-for-tests-that-is-long-enough"
 LONGEST = 2_048
 
 
 def client(**settings: Any) -> TestClient:
     app = FastAPI()
-    SessionKit(secret_key=SECRET).install(app, guard=RouterGuard([Rule("/page/**")], login_path="/login", **settings))
+    new_kit().install(app, guard=RouterGuard([Rule("/page/**")], login_path="/login", **settings))
     app.get("/login")(lambda request: None)
 
     @app.get("/target")
     def target(request: Request) -> str:
         return login_redirect_target(request, "/default")
 
-    return TestClient(app, base_url="https://testserver", follow_redirects=False)
+    return client_of(app)
 
 
 @pytest.mark.parametrize(("length", "taken"), [(LONGEST, True), (LONGEST + 1, False)])

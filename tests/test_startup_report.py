@@ -6,11 +6,9 @@ from typing import Any
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
-from fastapi.testclient import TestClient
 
-from fastapi_sessionkit import RouterGuard, Rule, SessionKit
-
-SECRET = "a-secret-for-tests-that-is-long-enough"
+from fastapi_sessionkit import RouterGuard, Rule
+from tests.support import client_of, new_kit
 
 
 async def endpoint() -> None: ...
@@ -20,12 +18,12 @@ def app_of(*paths: str, guard: RouterGuard | None = None) -> FastAPI:
     app = FastAPI()
     for path in paths:
         app.add_api_route(path, endpoint)
-    SessionKit(secret_key=SECRET).install(app, guard=guard)
+    new_kit().install(app, guard=guard)
     return app
 
 
 def reported(app: FastAPI, caplog: pytest.LogCaptureFixture) -> list[str]:
-    with caplog.at_level(logging.WARNING), TestClient(app):
+    with caplog.at_level(logging.WARNING), client_of(app):
         pass
     return [record.getMessage() for record in caplog.records if record.name.startswith("fastapi_sessionkit")]
 

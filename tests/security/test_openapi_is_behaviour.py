@@ -37,7 +37,7 @@ from fastapi_sessionkit.testing import signed_in
 from tests.support import SITE, AppSession, Clock, app_kit
 
 SCHEME = "session_cookie"
-NOW = 1_700_000_000.0
+NOW = Clock().now
 
 
 def premium(session: AppSession | None) -> bool:

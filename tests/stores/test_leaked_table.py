@@ -6,16 +6,15 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI, Request
 
-from fastapi_sessionkit import Session, SessionKit, set_session
+from fastapi_sessionkit import Session, set_session
 from fastapi_sessionkit.stores.sql import SQLStore
+from tests.support import SITE, new_kit
 
 pytestmark = pytest.mark.anyio
 
-SECRET_KEY = "a secret that only the application has, not the database"
-
 
 def shop(store: SQLStore) -> FastAPI:
-    kit = SessionKit(Session, secret_key=SECRET_KEY, backend=store)
+    kit = new_kit(backend=store)
     app = FastAPI()
     kit.install(app)
 
@@ -33,7 +32,7 @@ def shop(store: SQLStore) -> FastAPI:
 async def test_a_leaked_table_holds_nothing_that_opens_a_session(tmp_path: Path) -> None:
     file = tmp_path / "sessions.db"
     store = SQLStore(f"sqlite:///{file}")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(shop(store)), base_url="https://testserver") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(shop(store)), base_url=SITE) as client:
         await client.post("/login")
         [(name, token)] = client.cookies.items()
         assert (await client.get("/me")).status_code == 200

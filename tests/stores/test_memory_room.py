@@ -8,10 +8,11 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from fastapi_sessionkit import Session, SessionKit, regenerate_session, set_session
+from fastapi_sessionkit import Session, regenerate_session, set_session
 from fastapi_sessionkit.stores.base import SessionRecord
 from fastapi_sessionkit.stores.memory import MemoryStore
 from fastapi_sessionkit.testing.contract.tools import ContractClock, key
+from tests.support import SITE, new_kit
 
 pytestmark = pytest.mark.anyio
 
@@ -134,7 +135,7 @@ async def test_making_room_with_pointers_is_no_warning(time: ContractClock, capl
 
 
 async def test_through_a_kit_a_rotation_in_a_full_store_keeps_everybody_signed_in(time: ContractClock) -> None:
-    kit = SessionKit(Session, secret_key="s" * 32, backend=MemoryStore(max_sessions=3), clock=time)
+    kit = new_kit(backend=MemoryStore(max_sessions=3), clock=time)
     app = FastAPI()
     kit.install(app)
 
@@ -152,7 +153,7 @@ async def test_through_a_kit_a_rotation_in_a_full_store_keeps_everybody_signed_i
         return None if session is None else session.user_id
 
     transport = httpx.ASGITransport(app)
-    clients = [httpx.AsyncClient(transport=transport, base_url="https://testserver") for _ in range(3)]
+    clients = [httpx.AsyncClient(transport=transport, base_url=SITE) for _ in range(3)]
     for n, client in enumerate(clients):
         await client.post(f"/login/{n}")
     for client in clients * 5:
