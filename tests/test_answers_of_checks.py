@@ -156,7 +156,9 @@ async def test_a_hook_may_give_any_collection_of_names(given: Any) -> None:
     assert await refusal_of(role("pay"), Subject(ADA, hooks(given))) is None
 
 
-@pytest.mark.parametrize("given", [{"pay": False}, "pay", ["pay", None], iter(["pay"])], ids=repr)
+@pytest.mark.parametrize(
+    "given", [{"pay": False}, "pay", ["pay", None], pytest.param(iter(["pay"]), id="an iterator")], ids=repr
+)
 async def test_attack_a_model_that_keeps_no_list_of_names_grants_nothing(
     given: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -107,7 +107,7 @@ def test_a_secret_key_of_another_kind_is_refused(secret: Any) -> None:
         {"backend": CookieBackend},
         {"backend": MemoryStore},
         {"cookie": "session"},
-        {"access": lambda session: ["admin"]},
+        pytest.param({"access": lambda session: ["admin"]}, id="access is a function"),
         {"idle_timeout": 0},
         {"idle_timeout": -1},
         {"idle_timeout": timedelta(0)},
