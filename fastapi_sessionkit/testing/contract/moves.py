@@ -47,6 +47,44 @@ class MoveCases(BackendCases):
         assert found.record.data == b'{"new":1}'
         assert found.superseded is True
 
+    async def test_in_its_grace_an_old_token_says_what_the_data_was_before(
+        self, backend: SessionBackend, clock: ContractClock
+    ) -> None:
+        self.needs_sessions_that_end()
+        token, loaded = await begun(backend, clock.record(data=b'{"old":1}'))
+        await backend.rotate(loaded, with_data(b'{"new":1}'), grace=GRACE)
+        found = await backend.load(token)
+
+        assert found is not None
+        assert found.superseded is True
+        assert found.before == b'{"old":1}'
+
+    async def test_after_two_moves_an_old_token_says_what_the_data_was_before_both(
+        self, backend: SessionBackend, clock: ContractClock
+    ) -> None:
+        self.needs_sessions_that_end()
+        token, loaded = await begun(backend, clock.record(data=b'{"old":1}'))
+        written = await backend.rotate(loaded, with_data(b'{"first":1}'), grace=GRACE)
+        moved = await backend.load(current(token, written))
+        assert moved is not None
+        await backend.rotate(moved, with_data(b'{"second":1}'), grace=GRACE)
+        found = await backend.load(token)
+
+        assert found is not None
+        assert found.before == b'{"old":1}'
+
+    async def test_an_old_token_says_nothing_of_a_move_that_changed_nothing(
+        self, backend: SessionBackend, clock: ContractClock
+    ) -> None:
+        self.needs_sessions_that_end()
+        token, loaded = await begun(backend, clock.record())
+        await backend.rotate(loaded, lambda record: record, grace=GRACE)
+        found = await backend.load(token)
+
+        assert found is not None
+        assert found.superseded is True
+        assert found.before is None
+
     async def test_after_its_grace_an_old_token_is_none(self, backend: SessionBackend, clock: ContractClock) -> None:
         self.needs_sessions_that_end()
         token, loaded = await begun(backend, clock.record())
