@@ -11,6 +11,9 @@ from .errors import ConfigurationError
 Duration = timedelta | float
 """A ``timedelta``, or a number of seconds."""
 
+CLOCK_SKEW = 10.0
+"""Seconds that the clocks of two servers may differ: what another server dated further in the future is not believed."""
+
 _LONGEST = timedelta(days=36_525).total_seconds()
 """100 years in seconds: a time that far from now is still one that ``datetime`` knows, which ends with 9999."""
 

@@ -9,7 +9,7 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, ClassVar, TypeAlias
 
-from ._settings import Duration, in_seconds, require_text
+from ._settings import CLOCK_SKEW, Duration, in_seconds, require_text
 from .access import Access, Pending, Subject, origin_of
 from .errors import ConfigurationError
 
@@ -35,8 +35,6 @@ __all__ = [
 logger: logging.Logger = logging.getLogger(__name__)
 
 NOBODY = "nobody is signed in"
-CLOCK_SKEW = 10.0
-"""Seconds that the clock of the server that signed somebody in may be ahead of this one's."""
 MOST_ALTERNATIVES = 32
 """Conjunctions that one requirement may be spelled out as."""
 

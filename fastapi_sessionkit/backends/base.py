@@ -6,6 +6,7 @@ from typing import Protocol, cast, runtime_checkable
 
 from itsdangerous import Signer
 
+from .._settings import CLOCK_SKEW as CLOCK_SKEW  # noqa: PLC0414 - whoever implements a backend finds it here
 from .._settings import offers
 from ..errors import ConfigurationError
 from ..stores.base import SessionRecord
@@ -13,9 +14,6 @@ from .keys import KeyedSigner
 
 Change = Callable[[SessionRecord], SessionRecord]
 """Gives the record that shall stand instead. May be called again, on what is there by then. What it raises is passed on."""
-
-CLOCK_SKEW = 10.0
-"""Seconds that the clocks of two servers may differ: what was signed further in the future is refused."""
 
 
 @dataclass(frozen=True, slots=True)

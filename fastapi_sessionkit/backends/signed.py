@@ -10,10 +10,10 @@ from functools import lru_cache
 
 from itsdangerous import BadData
 
-from .._settings import require_bool
+from .._settings import CLOCK_SKEW, require_bool
 from ..errors import ConfigurationError
 from ..stores.base import SessionRecord
-from .base import CLOCK_SKEW, BackendContext, Change, Loaded, Written, refuse_second_kit, require_kit
+from .base import BackendContext, Change, Loaded, Written, refuse_second_kit, require_kit
 from .keys import decode, encode
 
 logger: logging.Logger = logging.getLogger(__name__)
