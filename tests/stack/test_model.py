@@ -49,11 +49,17 @@ class Known:
 
 @dataclass
 class Token:
-    """One cookie's value: whose session, and until when once it was rotated away."""
+    """One cookie's value: whose session; once it was rotated away, until when, and which role it had until then."""
 
     session: Known
     until: float | None = None
+    role: str | None = None
     forgotten: bool = False
+
+    def seen(self) -> dict[str, Any]:
+        """What it shows of the session: no role that came after it was rotated away."""
+        data = self.session.data
+        return data if self.until is None or self.role == data["role"] else {**data, "role": None}
 
     def opens(self, now: float) -> bool:
         return not self.forgotten and self.session.lives(now) and (self.until is None or now < self.until)
@@ -155,12 +161,13 @@ class SessionMachine(RuleBasedStateMachine):
         if session is None or token is None:
             assert answer.token is None
             return
+        role = session.data["role"]
         session.data.update(data)
         session.used(self.clock())
         if moves and token.until is None:
             assert answer.token
             assert answer.token not in self.model.tokens
-            token.until = self.clock() + GRACE
+            token.until, token.role = self.clock() + GRACE, role
             self.model.tokens[answer.token] = Token(session)
         else:
             assert answer.token is None
@@ -172,7 +179,7 @@ class SessionMachine(RuleBasedStateMachine):
         assert answer.status == (401 if session is None else 200)
         assert answer.token is None
         if session is not None and token is not None:
-            assert answer.body.items() >= {**session.data, "user_id": session.user}.items()
+            assert answer.body.items() >= {**token.seen(), "user_id": session.user}.items()
             if token.until is None:
                 session.touched(self.clock())
 
@@ -180,8 +187,9 @@ class SessionMachine(RuleBasedStateMachine):
     def sign_out(self, number: int) -> None:
         browser = self.browsers[number]
         self.model.end(browser.token, self.clock())
+        removed = None if browser.token is None else ""  # what did not come is not removed
         answer = self.send(browser, "POST", "/logout")
-        assert (answer.status, answer.token) == (200, "")
+        assert (answer.status, answer.token) == (200, removed)
         assert browser.token is None
 
     @rule(data=st.data(), number=browsers)

@@ -73,17 +73,23 @@ class MoveCases(BackendCases):
         assert found is not None
         assert found.before == b'{"old":1}'
 
-    async def test_an_old_token_says_nothing_of_a_move_that_changed_nothing(
+    async def test_an_old_token_says_what_was_before_what_came_after_the_move(
         self, backend: SessionBackend, clock: ContractClock
     ) -> None:
         self.needs_sessions_that_end()
-        token, loaded = await begun(backend, clock.record())
-        await backend.rotate(loaded, lambda record: record, grace=GRACE)
+        token, loaded = await begun(backend, clock.record(data=b'{"old":1}'))
+        written = await backend.rotate(loaded, lambda record: record, grace=GRACE)
+        assert written is not None
+        assert written.token is not None
+        moved = await backend.load(written.token.encode())
+        assert moved is not None
+        assert moved.before is None
+        await backend.update(moved, with_data(b'{"later":1}'))
         found = await backend.load(token)
 
         assert found is not None
         assert found.superseded is True
-        assert found.before is None
+        assert found.before == b'{"old":1}'
 
     async def test_after_its_grace_an_old_token_is_none(self, backend: SessionBackend, clock: ContractClock) -> None:
         self.needs_sessions_that_end()
