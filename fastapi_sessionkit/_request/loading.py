@@ -1,6 +1,7 @@
 """Loading one request's session, at most once, and once more where a decision would stand on what was read long ago."""
 
 import logging
+from typing import Any
 
 import anyio
 
@@ -28,6 +29,10 @@ class LoadedSession(MarkedSession[M]):
     """A request's session as far as reading and deciding go."""
 
     __slots__ = ()
+
+    asked: bool
+    before: Any
+    session: M | None
 
     async def load(self) -> M | None:
         """The session as this request sees it, its own changes included; ``None`` when nobody is signed in.

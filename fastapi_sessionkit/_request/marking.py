@@ -7,7 +7,7 @@ from typing import Any, Generic
 import anyio
 from starlette.types import Scope
 
-from ..access import Subject
+from ..access import Access, Subject
 from ..backends.base import Loaded
 from ..errors import Forbidden, NotAuthenticated, SessionKitError
 from .changes import Action, Changes
@@ -62,12 +62,12 @@ class MarkedSession(Subject, Generic[M]):
 
     def __init__(self, services: Services[M], scope: Scope, app: object = None, outer: Any = None) -> None:
         self.services: Services[M] = services
-        self.access = services.access
+        self.access: Access = services.access
         self.scope: Scope = scope
         self.app: object = app
         self.outer: Any = outer  # the session of the kit around this one, or ``None``
         self.session: M | None = None
-        self.before = None
+        self.before: Any = None
         self.loaded: Loaded | None = None
         self.asked: bool = False
         self.closed: bool = False

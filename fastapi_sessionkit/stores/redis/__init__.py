@@ -1,8 +1,12 @@
 """Sessions in Redis, Valkey or a Redis Cluster, for several processes and machines (extra ``redis``)."""
 
 try:
-    from .store import RedisStore
-except ImportError as error:
-    raise ImportError(f"RedisStore needs more packages: pip install 'fastapi-sessionkit[redis]' ({error})") from error
+    import redis.asyncio  # noqa: F401 - to say which extra is missing
+except ImportError as _missing:
+    raise ImportError(
+        f"RedisStore needs more packages: pip install 'fastapi-sessionkit[redis]' ({_missing})"
+    ) from _missing
+
+from .store import RedisStore
 
 __all__ = ["RedisStore"]

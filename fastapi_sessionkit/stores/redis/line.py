@@ -23,10 +23,10 @@ class Call:
     __slots__ = ("deadline", "payload", "reply", "sent")
 
     def __init__(self, payload: bytes, reply: "asyncio.Future[Any]") -> None:
-        self.payload = payload
-        self.reply = reply
-        self.sent = False
-        self.deadline = math.inf
+        self.payload: bytes = payload
+        self.reply: asyncio.Future[Any] = reply
+        self.sent: bool = False
+        self.deadline: float = math.inf
 
 
 class Line:
@@ -39,7 +39,7 @@ class Line:
     """
 
     def __init__(self, connection: AbstractConnection, name: str, timeout: float) -> None:
-        self.usable = True
+        self.usable: bool = True
         self._name = name
         self._connection = connection
         self._timeout = timeout

@@ -104,19 +104,25 @@ class Statements:
         seen = {name: _later_of(columns[name], new[name]) for name in ("last_seen_at", "expires_at")}
 
         # The caller checks whether it has expired: one value less to send with what nearly every request asks.
-        self.get = self._compile(select(*record).where(this), repeatable=True)
-        self.insert = self._compile(insert(table).values(key=bindparam("the_key", type_=columns.key.type), **new))
-        self.take_over = self._compile(update(table).where(this, columns.expires_at <= self._now).values(**new))
-        self.replace = self._compile(update(table).where(this, self._alive, same).values(**new))
-        self.touch = self._compile(update(table).where(this, self._alive, its_own).values(**seen), repeatable=True)
-        self.delete = self._compile(delete(table).where(this, self._alive))
-        self.list_user = self._compile(
+        self.get: Statement = self._compile(select(*record).where(this), repeatable=True)
+        self.insert: Statement = self._compile(
+            insert(table).values(key=bindparam("the_key", type_=columns.key.type), **new)
+        )
+        self.take_over: Statement = self._compile(
+            update(table).where(this, columns.expires_at <= self._now).values(**new)
+        )
+        self.replace: Statement = self._compile(update(table).where(this, self._alive, same).values(**new))
+        self.touch: Statement = self._compile(
+            update(table).where(this, self._alive, its_own).values(**seen), repeatable=True
+        )
+        self.delete: Statement = self._compile(delete(table).where(this, self._alive))
+        self.list_user: Statement = self._compile(
             select(columns.key, *record)
             .where(self._of_the_user(), self._alive, its_own)
             .order_by(columns.created_at, columns.key),
             repeatable=True,
         )
-        self.purge = self._compile(self._purge())
+        self.purge: Statement = self._compile(self._purge())
 
     def delete_user(self, kept: int) -> Statement:
         """Returns ``(expires_at, successor)`` of what it deleted, where the dialect can; spares ``keep_0`` and so on."""
