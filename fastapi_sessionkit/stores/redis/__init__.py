@@ -1,7 +1,8 @@
 """Sessions in Redis, Valkey or a Redis Cluster, for several processes and machines (extra ``redis``)."""
 
 try:
-    import redis.asyncio  # noqa: F401 - to say which extra is missing
+    import hiredis  # noqa: F401 - to say which extra is missing
+    import redis.asyncio  # noqa: F401 - the same
 except ImportError as _missing:
     raise ImportError(
         f"RedisStore needs more packages: pip install 'fastapi-sessionkit[redis]' ({_missing})"
