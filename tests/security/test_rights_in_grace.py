@@ -241,7 +241,7 @@ def test_what_a_validator_reads_from_an_older_name_can_be_taken_away(clock: Cloc
         @model_validator(mode="before")
         @classmethod
         def from_admin(cls, data: Any) -> Any:
-            return {"role": "admin", **data} if isinstance(data, dict) and data.get("admin") else data
+            return {**data, "role": "admin"} if isinstance(data, dict) and data.get("admin") else data
 
     class Legacy(BaseModel):
         user_id: str

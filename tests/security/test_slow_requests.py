@@ -249,3 +249,18 @@ async def test_a_second_look_by_a_dependency_asks_the_gate_again(clock: Clock) -
         pass
 
     assert client.get("/slow").status_code == 403
+
+
+async def test_what_a_request_has_changed_is_still_seen_after_a_second_look(clock: Clock) -> None:
+    kit, app, client = slow_site(clock)
+
+    async def slow(request: Request) -> None:
+        await kit.require_session(request)
+        update_session(request, theme="dark")
+        clock.advance(6)
+
+    @app.get("/slow", dependencies=[Depends(slow)])
+    async def endpoint(session: Annotated[Session, Depends(kit.require_session)]):
+        return session
+
+    assert client.get("/slow").json()["theme"] == "dark"
