@@ -53,32 +53,46 @@ class Subject:
     """Whom a requirement is asked of, for one decision. What is asked of the application is asked once.
 
     Attributes:
-        session: the session; ``None`` when nobody is signed in.
         access: how the application reads it.
         before: the session as it was when its id was rotated away, where the request came by that id: it has no role
             and no permission that this had not.
     """
 
-    __slots__ = ("_age", "_answers", "access", "before", "session")
+    __slots__ = ("_age", "_answers", "_session", "access", "before")
 
     def __init__(self, session: Any, access: Access = Access(), age: float | None = None) -> None:
-        self.session: Any = session
+        self._session: Any = session
         self.access: Access = access
         self.before: Any = None
         self._age = age
         self._answers: dict[Hashable, Any] | None = None
 
     @property
+    def session(self) -> Any:
+        """The session; ``None`` when nobody is signed in."""
+        return self._session
+
+    @property
+    def is_nobody(self) -> bool:
+        """Whether nobody is signed in."""
+        return self._session is None
+
+    @property
     def age(self) -> float | None:
         """Seconds since the user signed in; ``None`` when nobody can say."""
         return self._age
 
-    def names(self, attribute: str, hook: str) -> frozenset[str] | tuple[str, ...] | Pending:
-        """The names that an ``Access`` hook gives, or without one an attribute of the session; none where that fails."""
+    def names(self, attribute: str, hook: str) -> frozenset[str] | tuple[str, ...] | Pending | None:
+        """The names that an ``Access`` hook gives, or without one an attribute of the session; none where that fails.
+
+        ``None`` where nobody is signed in.
+        """
+        if self._session is None:
+            return None
         if self.access.has_hooks and (ask := getattr(self.access, hook)) is not None:
             return self._hook_names(ask, hook, attribute)
         try:
-            given = getattr(self.session, attribute, ())
+            given = getattr(self._session, attribute, ())  # only looked at, so it may be one that requests share
             if self.before is not None:
                 return _names_in(given) & _names_in(getattr(self.before, attribute, ()))
             return given if isinstance(given, (frozenset, tuple)) else _names_in(given)

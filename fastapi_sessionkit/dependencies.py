@@ -9,10 +9,12 @@ from typing import Any, Generic, TypeVar
 
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from ._request.lookup import request_session_of
 from ._request.request_session import RequestSession
 from ._settings import Duration
+from .access import Subject
 from .cookie import CookieSettings, SessionCookie
 from .errors import ConfigurationError, Forbidden, NotAuthenticated
 from .requirements import Requirement, any_permission, fresh, permission, refusal_of, role, signed_in
@@ -34,7 +36,9 @@ async def get_session_info(connection: HTTPConnection) -> SessionInfo | None:
 
 async def is_authenticated(connection: HTTPConnection) -> bool:
     """Whether somebody is signed in."""
-    return await request_session_of(connection.scope, "is_authenticated").current() is not None
+    own = request_session_of(connection.scope, "is_authenticated")
+    await own.settle_now()
+    return not own.is_nobody
 
 
 class _Asks(Generic[M]):
@@ -93,17 +97,22 @@ class Required(_Asks[M], SecurityBase):
             Forbidden: 403, somebody is and does not fulfil the requirement.
         """
         own = request_session_of(connection.scope, self.name, self.kit)
-        session: Any = await own.current()
-        await self._judge(own)
-        own.judges = (*own.judges, self._judge)
+        await own.settle_now()
+        subject = own.subject()
+        if self.requirement.refusal_now(subject) is not None:  # what can be told at once costs no further call
+            await self._require(subject)
+        own.judges = (*own.judges, (self._judge, connection.scope))
+        session: Any = own.session
         fulfilling: M = session
         return fulfilling
 
-    async def _judge(self, own: RequestSession[Any]) -> None:
-        subject, requirement = own.subject(), self.requirement
-        if requirement.refusal_now(subject) is None or await refusal_of(requirement, subject) is None:
+    async def _judge(self, own: RequestSession[Any], _: Scope) -> None:
+        await self._require(own.subject())
+
+    async def _require(self, subject: Subject) -> None:
+        if await refusal_of(self.requirement, subject) is None:
             return
-        if own.session is None:
+        if subject.is_nobody:
             raise NotAuthenticated
         raise Forbidden(f"Requires {self.requirement}")
 
@@ -120,7 +129,7 @@ class Asked(_Asks[bool]):
     async def __call__(self, connection: HTTPConnection) -> bool:
         """Whether it does; ``False`` when nobody is signed in."""
         own = request_session_of(connection.scope, self.name, self.kit)
-        await own.current()
+        await own.settle_now()
         return await refusal_of(self.requirement, own.subject()) is None
 
 

@@ -171,7 +171,7 @@ class RouterGuard(Frozen):
         if requirement is None:
             subject = Subject(None)  # whoever it is
         else:
-            await own.load()
+            await own.settle()
             subject = own.subject()
             if not self.debug and requirement.refusal_now(subject) is None:
                 return
@@ -189,9 +189,9 @@ class RouterGuard(Frozen):
         """The guard as a dependency; the same decision as on the application."""
         own = request_session_of(connection.scope, "Depends(RouterGuard(...))")
         if own.asked:
-            await own.current()
+            await own.settle_now()
         await self.enforce(own, connection.scope, routed=True)
-        own.judges = (*own.judges, partial(self.enforce, scope=connection.scope, routed=True))
+        own.judges = (*own.judges, (partial(self.enforce, routed=True), connection.scope))
 
     def _choice(self, method: str, path: str) -> Choice:
         """What is required, before anybody's session is looked at."""
@@ -242,7 +242,7 @@ async def _decision(choice: Choice, requirement: Requirement | None, subject: Su
     if requirement is None:
         return Decision(choice is not _AMBIGUOUS, choice.rule, choice.reason)
     reason = await refusal_of(requirement, subject)
-    allowed, somebody = reason is None, subject.session is not None
+    allowed, somebody = reason is None, not subject.is_nobody
     return Decision(allowed, choice.rule, f"fulfils {requirement}" if reason is None else reason, requirement, somebody)
 
 

@@ -262,7 +262,9 @@ class SessionKit(Generic[M]):
 
     async def is_authenticated(self, connection: HTTPConnection) -> bool:
         """Whether somebody is signed in."""
-        return await request_session_of(connection.scope, "kit.is_authenticated", self).current() is not None
+        own = request_session_of(connection.scope, "kit.is_authenticated", self)
+        await own.settle_now()
+        return not own.is_nobody
 
     def require(self, requirement: Requirement) -> Required[M]:
         """The session, when it fulfils a requirement; otherwise 401 or 403."""

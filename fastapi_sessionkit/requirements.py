@@ -141,7 +141,7 @@ class _SignedIn(_BuiltIn):
         return "signed_in"
 
     def refusal_now(self, subject: Subject) -> str | None:
-        return NOBODY if subject.session is None else None
+        return NOBODY if subject.is_nobody else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +156,10 @@ class _Has(_BuiltIn):
         return f"{self.kind}:{self.wanted}"
 
     def refusal_now(self, subject: Subject) -> str | Pending | None:
-        if subject.session is None:
-            return NOBODY
         names = subject.names(self.reads, self.hook)
-        if not isinstance(names, (frozenset, tuple)):
-            return names
-        return None if self.wanted in names else f"{self.name} is missing"
+        if isinstance(names, (frozenset, tuple)):
+            return None if self.wanted in names else f"{self.name} is missing"
+        return NOBODY if names is None else names
 
 
 class _Role(_Has):
@@ -183,7 +181,7 @@ class _Fresh(_BuiltIn):
         return f"fresh:{self.max_age:g}s"
 
     def refusal_now(self, subject: Subject) -> str | None:
-        if subject.session is None:
+        if subject.is_nobody:
             return NOBODY
         if subject.age is None:
             return "nobody can say when the user signed in"

@@ -6,10 +6,11 @@ Routes may be added at any time, to any router, so the check runs again when the
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
 from ..backends.base import SessionBackend, SessionDirectory, directory_of
 from .routes import lists_of_routes
@@ -18,15 +19,11 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 
 class _Routes:
-    """The routes of an application at one time, those of all its routers."""
+    """The routes of an application at one time, and as they are now: those of all its routers."""
 
     def __init__(self, app: Starlette) -> None:
-        self._live = list(lists_of_routes(app))
-        self._known = [routes.copy() for routes in self._live]
-
-    def are_current(self) -> bool:
-        """Whether none was added, removed or replaced. Each request asks; to compare lists of the same objects costs little."""
-        return self._live == self._known
+        self.live: Sequence[Sequence[BaseRoute]] = list(lists_of_routes(app))
+        self.known: Sequence[Sequence[BaseRoute]] = [list(routes) for routes in self.live]
 
 
 class Lifecycle:
@@ -60,7 +57,8 @@ class Lifecycle:
 
     def check(self) -> None:
         """Look at the application, unless that was done since its routes have changed."""
-        if self._checked is not None and self._checked.are_current():
+        checked = self._checked
+        if checked is not None and checked.live == checked.known:  # to compare lists of the same objects costs little
             return
         routes = _Routes(self._app)
         self._check()

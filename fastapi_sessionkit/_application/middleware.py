@@ -86,8 +86,8 @@ class SessionMiddleware:
             own.closed = True  # before the commit: a change that came while it waits would be lost
             if own.is_pending:
                 return _Commit(own, self._respond, scope, receive, send).answer(message)
-            if own.asked:
-                _mark(message, [], own)
+            if own.asked and message["type"] != "websocket.close":
+                mark_dependent(message, self.services.transport.varies_by, signed_in=own.is_somebodys)
         elif own.replaced:
             raise ResponseReplaced
         return send(message)
@@ -100,7 +100,7 @@ class SessionMiddleware:
             if self.guard is not None:
                 await self.guard.enforce(own, scope)
                 if own.asked:
-                    own.judges = (*own.judges, partial(self.guard.enforce, scope=scope))
+                    own.judges = (*own.judges, (self.guard.enforce, scope))
         except HTTPException as refusal:
             await self._respond(refusal, scope, receive, send)
         else:

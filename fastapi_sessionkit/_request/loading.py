@@ -1,6 +1,7 @@
 """Loading one request's session, at most once, and once more where a decision would stand on what was read long ago."""
 
 import logging
+from collections.abc import Awaitable, Hashable
 from typing import Any
 
 import anyio
@@ -14,9 +15,7 @@ from .marking import MarkedSession
 from .reading import Known
 from .revalidation import Revalidation
 from .rights import restricted
-from .saving import (
-    user_id_of,
-)
+from .saving import user_id_of
 from .sharing import shell
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -32,10 +31,18 @@ class LoadedSession(MarkedSession[M]):
 
     asked: bool
     before: Any
-    session: M | None
 
     async def load(self) -> M | None:
         """The session as this request sees it, its own changes included; ``None`` when nobody is signed in.
+
+        Raises:
+            StoreUnavailable: the store can't say.
+        """
+        await self.settle()
+        return self.session
+
+    async def settle(self) -> None:
+        """Find out who is signed in, once.
 
         Of several tasks of the request that ask at once one loads, and if it fails the next one tries.
 
@@ -44,9 +51,10 @@ class LoadedSession(MarkedSession[M]):
         """
         self.asked = True
         if self._settled:
-            return self.session
+            return
         if self._loading:
-            return await self._load_after_others()
+            await self._settle_after_others()
+            return
         self._loading = True
         try:
             services, tokens = self.services, self._tokens
@@ -56,11 +64,11 @@ class LoadedSession(MarkedSession[M]):
             if token:
                 self._presented = loaded = await services.backend.load(token)
                 if loaded is not None and not self._settled:  # signed in or out while it was loading: that stands
-                    known, now = services.reader.known(token, loaded.record), services.lifetimes.clock()
-                    self._read_at, shared = now, known.shared
-                    if shared is not None and now < known.quiet_until and not loaded.superseded and not self._changes:
-                        self.session = own = shell(shared)
-                        self.loaded, self._lent = loaded, (own, shared)
+                    known = services.reader.known(token, loaded.record)
+                    self._read_at = now = services.lifetimes.clock()
+                    if now < known.quiet_until and not loaded.superseded and self._changes is None:
+                        self.loaded = loaded
+                        self._session = self._shared = known.shared
                     elif now < known.ends_at:
                         await self._take(known, loaded, token)
             self._settled = True
@@ -69,12 +77,11 @@ class LoadedSession(MarkedSession[M]):
             if self._waiting is not None:
                 self._waiting.set()
                 self._waiting = None
-        return self.session
 
-    async def _load_after_others(self) -> M | None:
+    async def _settle_after_others(self) -> None:
         self._waiting = self._waiting or anyio.Event()  # made only for those who wait; a lock would be for everybody
         await self._waiting.wait()
-        return await self.load()
+        await self.settle()
 
     async def _take(self, known: Known[M], loaded: Loaded, token: bytes) -> None:
         """Take a live record as this request's session, if it fits, and the application agrees."""
@@ -93,7 +100,7 @@ class LoadedSession(MarkedSession[M]):
             if common is None:
                 return
             session = common
-        self.loaded, self.session = loaded, session
+        self.loaded, self._session = loaded, session
         if self._read_at >= known.touch_due_at and not loaded.superseded:
             self._touch_due = True
         if known.moves and not loaded.superseded:
@@ -101,8 +108,8 @@ class LoadedSession(MarkedSession[M]):
             self._marks().switches_user = known.switches
         if loaded.before is not None:
             self.before = self.services.codec.read(loaded.before)
-        if known.shared is not None and loaded.before is None:
-            self._lent = (session, known.shared)
+        if session is known.shared:
+            self._shared = session
         else:
             self._handed = [*self._handed, (session, self.services.codec.dump(session))]
         if self._changes is not None:
@@ -111,7 +118,7 @@ class LoadedSession(MarkedSession[M]):
     async def _take_revalidated(
         self, revalidation: Revalidation[M], session: M, known: Known[M], loaded: Loaded, token: bytes
     ) -> None:
-        answer, patch = await self._revalidated(revalidation, session, loaded, token)
+        answer, patch = await self._revalidated(revalidation, session, known, loaded.key or token)
         if self._settled:  # signed in or out while it was asked: that stands
             return
         if answer is None:
@@ -121,18 +128,17 @@ class LoadedSession(MarkedSession[M]):
             return
         if patch is not None:
             self._mark_answer(patch)
-            self._handed = [(answer, patch.data)]
         self._adopt(answer, known, loaded)
 
     async def _revalidated(
-        self, revalidation: Revalidation[M], session: M, loaded: Loaded, token: bytes
+        self, revalidation: Revalidation[M], session: M, known: Known[M], key: Hashable
     ) -> tuple[M | None, FieldPatch | None]:
         """What the application makes of the session, ``None`` when it shall end; and what that changes."""
-        codec, key = self.services.codec, loaded.key or token
         if not revalidation.is_due(key):
             return session, None
+        codec = self.services.codec
         before = codec.dump(session)
-        answer = await revalidation.ask(session, codec.model)
+        answer = await revalidation.ask(shell(session) if session is known.shared else session, codec.model)
         if answer is None:
             logger.info("A session was ended by the revalidate hook")
             return None, None
@@ -154,13 +160,9 @@ class LoadedSession(MarkedSession[M]):
             if self.session is not None:
                 self._apply(self.session, update)
 
-    async def current(self) -> M | None:
-        """The session to decide on: as ``load`` gives it, but read once more where that was long ago."""
-        if not self._settled:
-            return await self.load()
-        if self._is_stale():
-            await self._reload()
-        return self.session
+    def settle_now(self) -> Awaitable[None]:
+        """Find out who is signed in to decide about it: as ``settle`` does, but once more where that was long ago."""
+        return self.judge_again() if self._settled else self.settle()
 
     def _is_stale(self) -> bool:
         """Whether a decision would stand on what was read more than five seconds ago."""
@@ -176,29 +178,32 @@ class LoadedSession(MarkedSession[M]):
             HTTPException: a decision is another now.
         """
         again = type(self)(self.services, self.scope)
-        await again.load()
+        await again.settle()
         self._read_at = self.services.lifetimes.clock()
         if self.loaded is None or again.loaded is None or again.loaded.record.user_id != self.loaded.record.user_id:
-            self.session = None
+            self._hand_over()
+            self._session = None
         else:
             self._take_over(again)
-        for judge in self.judges:
-            await judge(self)
+        for judge, scope in self.judges:
+            await judge(self, scope)
 
     def _take_over(self, again: "LoadedSession[M]") -> None:
-        self._handed = [*self._lent_and_handed(), *again._handed]
-        self.loaded, self.session, self.before, self._lent = again.loaded, again.session, again.before, again._lent
+        self._hand_over()
+        self._handed = [*self._handed, *again._handed]
+        self.loaded, self.before = again.loaded, again.before
+        self._session, self._shared = again._session, again._shared
         if self._changes is None:
             self._changes = again._changes
-        elif self.session is not None:
-            session = self.session
+        elif self._session is not None:
+            session = self._session
             self._changes.answer = None if again._changes is None else again._changes.answer
             if again.action is Action.ROTATE:
                 self._mark_move()
             for patch in self._changes.patches:
                 session = self.services.codec.with_patch(session, patch)
             self._handed = [*self._handed, (session, self.services.codec.dump(session))]
-            self.session = session
+            self._session, self._shared = session, None
 
     async def judge_again(self) -> None:
         """Take the decisions about this request once more, where they stand on what was read long ago.
@@ -219,7 +224,7 @@ class LoadedSession(MarkedSession[M]):
     @property
     def is_somebodys(self) -> bool:
         """Whether the response may hold what is one person's alone."""
-        return self.session is not None or self._presented is not None
+        return self._session is not None or self._presented is not None
 
     def subject(self) -> Subject:
         """Whom to ask requirements of, once it is loaded, for one decision."""

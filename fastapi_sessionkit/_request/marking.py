@@ -20,32 +20,31 @@ from .saving import (
     user_id_of,
 )
 from .services import Services
-from .sharing import is_as_lent
+from .sharing import shell
 
-Judge = Callable[[Any], Awaitable[object]]
-"""Takes a decision about a request's session; raises what the request is answered with where that is no."""
+Judge = Callable[[Any, Scope], Awaitable[object]]
+"""Takes a decision about a request's session, in a scope; raises what the request is answered with where that is no."""
 
 
 class MarkedSession(Subject, Generic[M]):
     """What is known of one request's session and what is wanted of it; and whom the request's requirements are asked of.
 
     Attributes:
-        session: the session as this request sees it, its own changes included, once somebody has asked.
         loaded: what that stands on; ``None`` after a sign-in or a sign-out.
         asked: whether the response depends on the session.
         closed: whether the response has started or the request has failed, so that nothing is saved any more.
         replaced: whether the commit failed and another response went out.
-        judges: what has let this request in, so that it can be asked once more.
+        judges: what has let this request in and where, so that it can be asked once more.
     """
 
     __slots__ = (
         "_changes",
         "_handed",
-        "_lent",
         "_loading",
         "_presented",
         "_read_at",
         "_settled",
+        "_shared",
         "_tokens",
         "_touch_due",
         "_waiting",
@@ -66,13 +65,13 @@ class MarkedSession(Subject, Generic[M]):
         self.scope: Scope = scope
         self.app: object = app
         self.outer: Any = outer  # the session of the kit around this one, or ``None``
-        self.session: M | None = None
+        self._session: M | None = None
         self.before: Any = None
         self.loaded: Loaded | None = None
         self.asked: bool = False
         self.closed: bool = False
         self.replaced: bool = False
-        self.judges: Sequence[Judge] = ()
+        self.judges: Sequence[tuple[Judge, Scope]] = ()
         self._tokens: Sequence[bytes] | None = None
         self._presented: Loaded | None = None  # what the client's token led to, even if its session has moved on since
         self._settled: bool = False  # whether ``session`` says who is signed in
@@ -82,8 +81,18 @@ class MarkedSession(Subject, Generic[M]):
         self._changes: Changes | None = None
         # Sessions that code may change in place, and how each was written then.
         self._handed: Sequence[tuple[M, bytes]] = ()
-        # A session of its own, and the one that it has its values from.
-        self._lent: tuple[M, M] | None = None
+        # The session whose values this request's has, where other requests share them.
+        self._shared: M | None = None
+
+    @property
+    def session(self) -> M | None:
+        """The session as this request sees it, its own changes included, once somebody has asked.
+
+        What is done to it no other request sees.
+        """
+        if self._session is not None and self._session is self._shared:
+            self._session = shell(self._session)
+        return self._session
 
     @property
     def tokens(self) -> Sequence[bytes]:
@@ -152,8 +161,8 @@ class MarkedSession(Subject, Generic[M]):
 
     def _start_over(self, action: Action, session: M | None) -> None:
         self._changes = Changes(action)
-        self.session, self.loaded = session, None
-        self._settled, self._touch_due, self._handed, self._lent, self.before = True, False, (), None, None
+        self._session, self.loaded = session, None
+        self._settled, self._touch_due, self._handed, self._shared, self.before = True, False, (), None, None
 
     def _marks(self) -> Changes:
         if self._changes is None:
@@ -198,12 +207,12 @@ class MarkedSession(Subject, Generic[M]):
         if user_id_of(changed) != user_id_of(session):
             marks.switches_user = True
         self._handed = [*self._handed, (changed, data)]
-        self.session = changed
+        self._session = changed
 
     def _notice_changes_in_place(self) -> None:
         """Mark what changed, since the last time, inside a value of any session that was handed out."""
-        codec, handed = self.services.codec, self._lent_and_handed()
-        self._lent = None
+        self._hand_over()
+        codec, handed = self.services.codec, list(self._handed)
         for place, (session, before) in enumerate(handed):
             after = codec.dump(session)
             if after != before:
@@ -212,11 +221,12 @@ class MarkedSession(Subject, Generic[M]):
                 self._mark_patch(FieldPatch(codec.changed_fields(session, before, after), after))
         self._handed = handed
 
-    def _lent_and_handed(self) -> list[tuple[M, bytes]]:
-        if self._lent is None or is_as_lent(*self._lent):
-            return list(self._handed)
-        session, shared = self._lent
-        return [*self._handed, (session, self.services.codec.dump(shared))]
+    def _hand_over(self) -> None:
+        """Share nothing any more: a session that was given to code is one that it may have changed."""
+        shared, own = self._shared, self.session
+        self._shared = None
+        if shared is not None and own is not None:
+            self._handed = [*self._handed, (own, self.services.codec.dump(shared))]
 
     def _require_open(self, helper: str) -> None:
         self.asked = True

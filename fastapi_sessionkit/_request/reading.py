@@ -10,7 +10,7 @@ from ..stores.base import SessionRecord
 from .codec import M, Misfit, SessionCodec
 from .envelope import opened
 from .lifetimes import Lifetimes
-from .sharing import is_shareable, shell
+from .sharing import is_shareable
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -75,12 +75,12 @@ class Reader(Generic[M]):
         return found
 
     def read(self, known: Known[M]) -> M | None:
-        """The session in a record, one that nobody else has; ``None`` where it does not fit the model.
+        """The session in a record; ``None`` where it does not fit the model.
 
-        If nothing in it can change, its values are kept for later requests to share.
+        If nothing in it can change, it is kept as ``known.shared`` for later requests. Any other nobody else has.
         """
         if known.shared is not None:
-            return shell(known.shared)
+            return known.shared
         try:
             session = self._codec.read(known.record.data)
         except Misfit as misfit:
@@ -91,4 +91,4 @@ class Reader(Generic[M]):
         known.shared = session
         if not (known.moves or self._asks_again):
             known.quiet_until = min(known.ends_at, known.touch_due_at)
-        return shell(session)
+        return session

@@ -32,8 +32,8 @@ class RequestSession(LoadedSession[M]):
         """Whether there may be something to save."""
         if self._changes is not None or self._touch_due or self._handed:
             return True
-        lent = self._lent
-        return lent is not None and not is_as_lent(*lent)
+        own, shared = self._session, self._shared
+        return own is not shared and own is not None and shared is not None and not is_as_lent(own, shared)
 
     async def commit(self, *, may_move: bool = True) -> Headers:
         """Save what was marked; gives the response headers that the client needs.
@@ -50,7 +50,7 @@ class RequestSession(LoadedSession[M]):
         """
         marks = self._changes
         if marks is not None and (marks.unread or marks.action is Action.ROTATE) and self.loaded is None:
-            await self.load()
+            await self.settle()
             if self.loaded is None:
                 raise NotAuthenticated
         self._notice_changes_in_place()
