@@ -26,6 +26,7 @@ from ._request.codec import SessionCodec
 from ._request.lifetimes import Lifetimes
 from ._request.lookup import request_session_of
 from ._request.origin import OriginPolicy
+from ._request.releases import Migrate, release
 from ._request.revalidation import Revalidation
 from ._request.services import Services
 from ._settings import Duration, in_seconds, offers
@@ -87,6 +88,12 @@ class SessionKit(Generic[M]):
         max_sessions_per_user: signing in once more ends the user's oldest session; needs server-side sessions.
         purge_every: how often a started application drops expired sessions from its store, give or take a fifth;
             ``None``: never, for those who call ``kit.sessions.purge()`` from elsewhere.
+        model_version: which release of the model this is, noted with every session: a whole number. What is stored
+            without a version counts as 1.
+        migrate: a function ``(data, version) -> data`` that gets what an older release stored, as plain JSON, with the
+            version noted there (1 where none is), and gives what this one would have stored. It runs when such a
+            session is read, as often as that is, so it must do nothing else; the next change saves what it gave. If
+            it raises, or gives no ``dict``, the session no longer fits.
         name: tells this kit from another, in its tokens' signature.
         clock: gives Unix seconds; for tests.
         new_id: makes session ids of 256 random bits; for tests.
@@ -112,6 +119,8 @@ class SessionKit(Generic[M]):
         revalidate_every: Duration = timedelta(minutes=5),
         max_sessions_per_user: int | None = None,
         purge_every: Duration | None = timedelta(hours=1),
+        model_version: int | None = None,
+        migrate: Migrate | None = None,
         name: str = "session",
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = new_session_id,
@@ -134,7 +143,7 @@ class SessionKit(Generic[M]):
         )
         self.services: Services[M] = Services(
             kit=self,
-            codec=SessionCodec(self.model),
+            codec=SessionCodec(self.model, release(model_version, migrate)),
             backend=self.backend,
             transport=transport,
             origins=OriginPolicy(trusted_origins, enabled=cross_origin_protection),

@@ -188,7 +188,7 @@ class _Patch(Generic[M]):
         if record.user_id != self._user_id:
             raise SomebodyElses
         data = self._codec.apply(record.data, lambda _: self._changes)
-        before, after = self._codec.load(record.data), self._codec.load(data)
+        before, after = self._codec.read(record.data), self._codec.read(data)
         if privileges_of(before) != privileges_of(after):
             switches = user_id_of(before) != user_id_of(after)
             data = replace(opened(data), moves=True, switches=switches).data()

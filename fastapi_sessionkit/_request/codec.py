@@ -10,7 +10,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError, PydanticSerializationError, to_json
 
-from .envelope import NAME, opened
+from .envelope import NAME, Envelope, opened
+from .releases import FIRST, MigrationFailed, Release
 from .spelling import probably_meant
 
 M = TypeVar("M", bound=BaseModel)
@@ -37,10 +38,15 @@ Update = Mapping[str, Any] | Compute
 
 
 class SessionCodec(Generic[M]):
-    """Dumps and loads one model."""
+    """Dumps and loads one model.
 
-    def __init__(self, model: type[M]) -> None:
+    A *dump* is the JSON of a session of this process' model. What a record holds may be more: fields that this process
+    does not know, what an older release stored, and notes.
+    """
+
+    def __init__(self, model: type[M], release: Release = FIRST) -> None:
         self.model = model
+        self._release = release
 
     def dump(self, session: M) -> bytes:
         """The session as a JSON object.
@@ -57,27 +63,46 @@ class SessionCodec(Generic[M]):
                 "its field declares, or of none that JSON can hold"
             ) from None  # its text holds the value
 
-    def load(self, data: bytes) -> M:
-        """The session that data holds.
+    def noted(self, dump: bytes) -> bytes:
+        """The data of a record that begins with a dump: the release of the model is noted beside it."""
+        return Envelope(dump, version=self._release.version).data()
+
+    def load(self, dump: bytes) -> M:
+        """The session that a dump holds.
 
         Raises:
-            pydantic.ValidationError: when the data does not fit the model.
+            pydantic.ValidationError: when it does not fit the model.
         """
-        loaded: M = self.model.__pydantic_validator__.validate_json(opened(data).body, by_alias=False, by_name=True)
+        loaded: M = self.model.__pydantic_validator__.validate_json(dump, by_alias=False, by_name=True)
         return loaded
 
     def read(self, data: bytes) -> M:
-        """The session of a stored record.
+        """The session of a stored record, brought up to date where an older release stored it.
 
         Raises:
-            Misfit: when the data does not fit the model, whatever its validators raise at it.
+            Misfit: when the data does not fit the model, whatever its validators or ``migrate`` raise at it.
+        """
+        return self.fitted(self._current(data).body)
+
+    def fitted(self, dump: bytes) -> M:
+        """The session that a dump holds.
+
+        Raises:
+            Misfit: when it does not fit the model, whatever its validators raise at it.
         """
         try:
-            return self.load(data)
+            return self.load(dump)
         except ValidationError as error:
             raise Misfit("; ".join(map(self._mistake, error.errors(include_input=False)))) from None
         except Exception as error:  # noqa: BLE001 - a validator of the application's may raise anything
             raise Misfit(f"a validator raised {type(error).__name__}") from None
+
+    def _current(self, data: bytes) -> Envelope:
+        """What a record holds, as this release of the model has it."""
+        try:
+            return self._release.current(opened(data))
+        except MigrationFailed as failure:
+            raise Misfit(str(failure)) from None
 
     def _mistake(self, detail: Any) -> str:
         """What is wrong, without a key or a value that the session holds."""
@@ -133,16 +158,18 @@ class SessionCodec(Generic[M]):
     def apply(self, data: bytes, patch: Patch) -> bytes:
         """The record's data after a patch, validated as a whole. What this model does not know in it stays.
 
+        What an older release stored is brought up to date with it.
+
         Raises:
             Misfit: when the data does not fit the model as it is.
             pydantic.ValidationError: when it would not fit the model.
             TypeError: when a field would not be read back.
         """
-        session = self.read(data)
+        envelope = self._current(data)
+        session = self.fitted(envelope.body)
         changed = self.with_patch(session, patch)
         after = self.dump(changed)
         self.check_readable(changed, after)
-        envelope = opened(data)
         body = _overlaid(envelope.body, self.dump(session), after)
         if not self._reads_alike(body, after):  # what the model does not write, a validator reads all the same
             body = after

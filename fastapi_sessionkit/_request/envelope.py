@@ -17,18 +17,23 @@ class Envelope:
         body: the session as a JSON object.
         moves: whether its rights were changed from outside, so that the next request shall move it to a new id.
         switches: whether it is another user's since then, so that the old id has no grace.
+        version: the release of the model that wrote it, the first one where nothing is noted.
     """
 
     body: bytes
     moves: bool = False
     switches: bool = False
+    version: int = 1
 
     def data(self) -> bytes:
         """The record's data."""
-        if not self.moves:
+        if not self.moves and self.version == 1:
             return self.body
+        notes = [str(self.version)] if self.version > 1 else []
+        notes += ['"moves"'] if self.moves else []
+        notes += ['"switches"'] if self.moves and self.switches else []
         rest = b"}" if self.body == b"{}" else b"," + self.body[1:]
-        return _START + (b'"moves","switches"]' if self.switches else b'"moves"]') + rest
+        return _START + ",".join(notes).encode() + b"]" + rest
 
 
 def opened(data: bytes) -> Envelope:
@@ -37,4 +42,6 @@ def opened(data: bytes) -> Envelope:
         return Envelope(data)
     notes, _, rest = data[len(_START) :].partition(b"]")
     body = b"{" + rest[1:] if rest != b"}" else b"{}"
-    return Envelope(body, moves=b'"moves"' in notes, switches=b'"switches"' in notes)
+    first = notes.partition(b",")[0]
+    version = int(first) if first.isdigit() else 1
+    return Envelope(body, b'"moves"' in notes, b'"switches"' in notes, version)

@@ -125,7 +125,8 @@ class MarkedSession(Subject, Generic[M]):
         self._require_same_origin()
         data = services.codec.dump(session)
         services.codec.check_readable(session, data)
-        require_room(services, services.lifetimes.new_record(data, user_id_of(session), ttl))
+        record = services.lifetimes.new_record(services.codec.noted(data), user_id_of(session), ttl)
+        require_room(services, record)
         self._start_over(Action.SIGN_IN, session)
         self._marks().ttl = ttl
         self._handed = [(session, data)]
@@ -251,7 +252,7 @@ class MarkedSession(Subject, Generic[M]):
 def _require_fit(codec: SessionCodec[M], session: M, data: bytes) -> None:
     """Refuse a change in place that does not fit, without showing its value."""
     try:
-        codec.read(data)
+        codec.fitted(data)
     except Misfit as misfit:
         raise TypeError(
             f"A change in place left a {type(session).__name__} that does not fit its model, so nothing is saved ({misfit})"

@@ -35,7 +35,7 @@ async def save_sign_in(
     services: Services[M], session: M, changes: Changes, replaces: Loaded | None, scope: Scope
 ) -> Headers:
     """Begin a session, and end the one that it replaces."""
-    data = _apply_patches(services, changes, services.codec.dump(session))
+    data = _apply_patches(services, changes, services.codec.noted(services.codec.dump(session)))
     record = services.lifetimes.new_record(data, user_id_of(session), changes.ttl)
     require_room(services, record)
     token = await services.backend.create(record, replaces=replaces)
@@ -125,11 +125,11 @@ class _Change:
             raise SomebodyElses
         services, now = self._services, self._services.lifetimes.clock()
         data = _apply_patches(services, self._changes, record.data)
-        before, after = services.codec.read(record.data), services.codec.load(data)
+        before, after = services.codec.read(record.data), services.codec.read(data)
         if self._may_move:
             self._require_move(before, after)
         if self.moves:
-            data = opened(data).body  # what was noted to be done is done
+            data = replace(opened(data), moves=False, switches=False).data()  # what was noted to be done is done
         changed = replace(
             record,
             data=data,
