@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+from fastapi import Depends, Request
+
 from fastapi_sessionkit import CookieBackend
 from fastapi_sessionkit.testing import session_of
 from tests.backends.support import DAY, Make, browser, every_backend, every_cookie_backend, make, opened
-from tests.support import ADA, COOKIE, Clock, RecordingStore
+from tests.support import ADA, COOKIE, Clock, RecordingStore, application
 
 
 @every_backend
@@ -114,3 +116,44 @@ def test_a_cookie_is_sent_again_after_a_tenth_of_the_idle_lifetime(encrypt: bool
     clock.advance(2)
     assert "set-cookie" in client.get("/").headers
     assert "set-cookie" not in client.get("/").headers
+
+
+def test_where_the_absolute_lifetime_cuts_an_idle_one_short_no_more_is_written(
+    store: RecordingStore, clock: Clock
+) -> None:
+    """What is left is no idle lifetime of the session's own: with a tenth of it, writes would come ever faster."""
+    client = browser(make(store, clock, idle_timeout=1_000, absolute_timeout=1_500))
+    clock.advance(990)
+    client.get("/")
+    store.calls.clear()
+
+    clock.advance(99)
+    client.get("/")
+    assert store.calls == ["get"]
+    clock.advance(2)
+    client.get("/")
+    assert store.calls == ["get", "get", "touch"]
+
+
+def test_an_idle_lifetime_that_ends_just_before_the_absolute_one_is_its_own(
+    store: RecordingStore, clock: Clock
+) -> None:
+    kit = make(store, clock, idle_timeout=1_000, absolute_timeout=1_500)
+    app, client = application(kit)
+
+    @app.post("/")
+    async def sign_in(request: Request) -> None:
+        kit.set_session(request, ADA, ttl=1_498)
+
+    @app.get("/", dependencies=[Depends(kit.get_session)])
+    async def read() -> None: ...
+
+    client.post("/")
+    store.calls.clear()
+
+    clock.advance(149)
+    client.get("/")
+    assert store.calls == ["get"]
+    clock.advance(1)
+    client.get("/")
+    assert store.calls == ["get", "get", "touch"]
