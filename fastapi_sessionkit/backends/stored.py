@@ -2,8 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Awaitable, Collection
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Collection
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from threading import get_ident
@@ -83,14 +83,26 @@ class StoreBackend:
             others = await self._oldest_first(record.user_id, but="" if replaces is None else replaces.key)
             await self._evict(others, self._most - 1)  # first, for the clock of those there may have been ahead
             key, token = await self._begin(record, replaces)
-            await self._evict(await self._oldest_first(record.user_id), self._most, spare=key)
+            async with self._forgotten_if_it_fails(key):
+                await self._evict(await self._oldest_first(record.user_id), self._most, spare=key)
         return token
 
     async def _begin(self, record: SessionRecord, replaces: Loaded | None) -> tuple[str, str]:
         key, token = await self._create(record)
         if replaces is not None:
-            await self.delete(replaces)
+            async with self._forgotten_if_it_fails(key):
+                await self.delete(replaces)
         return key, token
+
+    @asynccontextmanager
+    async def _forgotten_if_it_fails(self, key: str) -> AsyncIterator[None]:
+        """Forget a session that has just begun, whose id nobody has, where what must follow can't be done."""
+        try:
+            yield
+        except StoreUnavailable:
+            with suppress(StoreUnavailable):
+                await self._ask(self.store.delete(key))
+            raise
 
     async def update(self, loaded: Loaded, change: Change) -> Written | None:
         """Compare-and-set until it holds, on whatever is there by then.
