@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,7 @@ class SQLStore:
         self._explained = Explained(place(self.engine.url), reason)
         self._connections = LoopConnections()
         self._openings: dict[asyncio.AbstractEventLoop, asyncio.Task[Connections]] = {}
+        self._keepers: dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = {}
 
     async def get(self, key: str) -> SessionRecord | None:
         """See ``SessionStore.get``."""
@@ -182,6 +183,8 @@ class SQLStore:
         if opening is not None:
             await asyncio.wait([opening])
         await self._connections.release(loop)
+        if loop in self._keepers:
+            await self._keepers.pop(loop).aclose()
         if self._new_pool is not None:
             await self.engine.dispose()
 
@@ -204,11 +207,27 @@ class SQLStore:
 
     async def _connect(self, loop: asyncio.AbstractEventLoop) -> Connections:
         async with asyncio.timeout(self._connection_timeout + self._answer_timeout), self._connections.opening():
-            shared = self._connections.share(loop)
-            if shared is not None:
-                return shared
-            await self._prepare()
-            return self._connections.add(loop, await self._new_connections(loop))
+            connections = self._connections.share(loop)
+            if connections is None:
+                await self._prepare()
+                connections = self._connections.add(loop, await self._new_connections(loop))
+            await self._keep(loop)
+            return connections
+
+    async def _keep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the loop close what it uses when it ends: by then nobody else can, and it closes its generators."""
+        for ended in [known for known in list(self._keepers) if known.is_closed()]:
+            self._keepers.pop(ended, None)
+        if loop not in self._keepers:
+            self._keepers[loop] = self._keeper(loop)
+            await anext(self._keepers[loop])
+
+    async def _keeper(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            self._keepers.pop(loop, None)
+            await self._connections.release(loop)
 
     async def _new_connections(self, loop: asyncio.AbstractEventLoop) -> Connections:
         if self._through_the_core:
