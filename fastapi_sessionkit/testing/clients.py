@@ -1,13 +1,14 @@
 """Signing a test's client in without a login route, and reading back what it holds."""
 
-import asyncio
 import importlib
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from pydantic import BaseModel
 
 from .._request.request_session import RequestSession
+from ..backends import SessionBackend
 from ..cookie import SessionCookie
 from ..errors import ConfigurationError
 from ..kit import SessionKit
@@ -36,6 +37,10 @@ C = TypeVar("C", bound=Client)
 def signed_in(client: C, kit: SessionKit[M], session: M) -> C:
     """Sign a client in: it holds the cookie that ``set_session`` would have given it, attributes and all.
 
+    Plain and asynchronous tests call it alike, whatever backend the kit has. The store is asked on the event loop of a
+    ``TestClient`` that is entered (``with TestClient(app) as client``). For any other client it is asked on a loop of
+    its own, which leaves no connection behind; a store that can serve one loop only needs the former.
+
     Args:
         client: a ``TestClient`` or an ``httpx.AsyncClient``; over https unless the kit's cookie is not Secure.
         kit: the kit of the application under test.
@@ -45,8 +50,9 @@ def signed_in(client: C, kit: SessionKit[M], session: M) -> C:
         The same client.
 
     Raises:
-        ConfigurationError: the client would not send a Secure cookie over plain http, or the kit's store needs the
-            event loop; sign in through a route of the application then.
+        ConfigurationError: the client would not send a Secure cookie over plain http.
+        SessionTooLarge: the session outgrew the cookie.
+        StoreUnavailable: the store failed; the cause is chained.
     """
     transport = kit.services.transport
     if isinstance(transport, SessionCookie) and transport.secure and client.base_url.scheme != "https":
@@ -56,7 +62,7 @@ def signed_in(client: C, kit: SessionKit[M], session: M) -> C:
         )
     own = RequestSession(kit.services, _scope(client))
     own.sign_in(session, None)
-    for _, cookie in _at_once(own.save()):
+    for _, cookie in _result(client, kit.backend, own.save):
         _store_cookie(client, cookie.decode("latin-1"))
     return client
 
@@ -64,10 +70,12 @@ def signed_in(client: C, kit: SessionKit[M], session: M) -> C:
 def session_of(client: Client, kit: SessionKit[M]) -> M | None:
     """The session behind the cookie that a client holds; ``None`` when it holds none that is alive.
 
+    The store is asked as ``signed_in`` asks it.
+
     Raises:
-        ConfigurationError: the kit's store needs the event loop.
+        StoreUnavailable: the store failed; the cause is chained.
     """
-    return _at_once(RequestSession(kit.services, _scope(client)).load())
+    return _result(client, kit.backend, RequestSession(kit.services, _scope(client)).load)
 
 
 def _scope(client: Client) -> dict[str, Any]:
@@ -84,26 +92,18 @@ def _store_cookie(client: Client, cookie: str) -> None:
     client.cookies.extract_cookies(library.Response(200, headers=[("set-cookie", cookie)], request=request))
 
 
-def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that has nothing to wait for, with and without a running event loop."""
+def _result(client: Client, backend: SessionBackend, work: Callable[[], Awaitable[T]]) -> T:
+    """What comes of work that may wait for a store, whether or not an event loop is running here."""
+    portal: BlockingPortal | None = getattr(client, "portal", None)  # of a TestClient that is entered
+    if portal is not None:
+        return portal.call(work)
 
-    async def stepped() -> T:
-        return _stepped(coroutine)
+    async def work_and_let_go() -> T:
+        try:
+            return await work()
+        finally:
+            await backend.aclose()
 
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:  # a plain test: locks and cancel scopes still ask which loop they are in
-        return asyncio.run(stepped())
-    return _stepped(coroutine)
-
-
-def _stepped(coroutine: Coroutine[Any, Any, T]) -> T:
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    coroutine.close()
-    raise ConfigurationError(
-        "This kit's store needs the event loop, so sign in through a route of the application instead"
-    )
+    # As a TestClient does for each request while it is not entered.
+    with start_blocking_portal(**getattr(client, "async_backend", {})) as portal:
+        return portal.call(work_and_let_go)

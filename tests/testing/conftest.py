@@ -1,0 +1,54 @@
+"""Every backend behind one name: the tests of this folder ask for ``backend``, and run once on each."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastapi_sessionkit import CookieBackend, MemoryStore
+from fastapi_sessionkit.stores.redis import RedisStore
+from fastapi_sessionkit.stores.sql import SQLStore
+from fastapi_sessionkit.testing.contract.tools import PATIENCE
+from tests.stores.postgres_server import ForeignPostgres, PostgresServer, start_postgres
+from tests.stores.redis_servers import RedisServer
+
+BACKENDS = ("cookie", "memory", "sqlite", "postgres", "redis")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer | ForeignPostgres]:
+    server = start_postgres()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    server = RedisServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=BACKENDS)
+def make_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Any]:
+    name = secrets.token_hex(8)
+    match request.param:
+        case "cookie":
+            return CookieBackend
+        case "memory":
+            return MemoryStore
+        case "sqlite":
+            return lambda: SQLStore(tmp_path / "sessions.db")
+    server: Any = request.getfixturevalue(request.param)
+    if request.param == "postgres":
+        return lambda: SQLStore(
+            server.url, table_name=f"sessions_{name}", connection_timeout=PATIENCE, answer_timeout=PATIENCE
+        )
+    return lambda: RedisStore(server.url, prefix=f"{name}:", timeout=PATIENCE)
+
+
+@pytest.fixture
+def backend(make_backend: Callable[[], Any]) -> Any:
+    return make_backend()
