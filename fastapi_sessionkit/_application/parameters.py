@@ -14,6 +14,9 @@ from typing_extensions import is_typeddict
 
 Models = tuple[type[BaseModel], ...]
 
+_OTHER_NAMES = ("__value__", "__supertype__", "__bound__", "__default__")
+"""Where ``type X = ...``, a ``NewType`` and a ``TypeVar`` keep what they stand for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -53,6 +56,7 @@ def unresolved(dependant: Dependant) -> Iterator[tuple[str, str]]:
 
 
 def _sources(dependant: Dependant) -> Iterator[tuple[str, Any]]:
+    yield "path", dependant.path_params
     yield "query", dependant.query_params
     yield "headers", dependant.header_params
     yield "cookies", dependant.cookie_params
@@ -71,17 +75,25 @@ def _says_body(call: Any, name: str) -> bool:
 
 def _models_in(annotation: Any, models: Models) -> Iterator[type[BaseModel]]:
     """Those of the models that a value of this annotation may be, or hold at any depth."""
-    waiting, seen = [annotation], set[type]()
-    for alias in waiting:  # it grows by the parts of what is looked at
-        part = getattr(alias, "__value__", alias)  # of ``type X = ...``
-        if inspect.isclass(part) and get_origin(part) is None:
-            if issubclass(part, models):
+    waiting, seen = [annotation], set[int]()
+    for part in waiting:  # it grows by the parts of what is looked at, and so keeps what is seen alive
+        if id(part) not in seen:
+            seen.add(id(part))
+            waiting.extend(_parts(part))
+            if inspect.isclass(part) and get_origin(part) is None and issubclass(part, models):
                 yield part
-            if part not in seen:
-                seen.add(part)
-                waiting.extend(_fields(part))
-        else:
-            waiting.extend(get_args(part))
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """What an annotation is made of: its origin and arguments, what it is another name for, the fields of a class."""
+    if get_origin(annotation) is not None:
+        yield get_origin(annotation)
+        yield from get_args(annotation)
+    elif inspect.isclass(annotation):
+        yield from _fields(annotation)
+    else:
+        yield from (getattr(annotation, name, None) for name in _OTHER_NAMES)
+        yield from getattr(annotation, "__constraints__", ())
 
 
 def _fields(kind: type) -> Iterator[Any]:
@@ -89,6 +101,7 @@ def _fields(kind: type) -> Iterator[Any]:
     if issubclass(kind, BaseModel):
         yield from (field.annotation for field in kind.model_fields.values())
     elif is_dataclass(kind) or is_typeddict(kind) or hasattr(kind, "_fields"):
+        yield from getattr(kind, "__orig_bases__", ())  # ``Transfer(Of[AppSession])``, whose hints don't tell
         try:
             yield from get_type_hints(kind).values()
         except NameError:  # nor can Pydantic resolve it
