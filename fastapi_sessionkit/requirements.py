@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from types import CoroutineType
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from ._settings import CLOCK_SKEW, Duration, in_seconds, require_text
 from .access import Access, Pending, Subject, origin_of
@@ -26,6 +26,7 @@ __all__ = [
     "custom",
     "fresh",
     "name_of",
+    "no_dependency_message",
     "permission",
     "refusal_of",
     "role",
@@ -108,8 +109,22 @@ class Requirement(ABC):
             f"Combine requirements with & and |: 'and', 'or' and 'not' would forget {self} or what stands beside it"
         )
 
+    if not TYPE_CHECKING:  # so that type checkers refuse it too
+
+        def __call__(self) -> None:
+            """Refuse ``Depends(role("admin"))``, where FastAPI could only say that it is not callable."""
+            raise ConfigurationError(no_dependency_message(self))
+
     def __str__(self) -> str:
         return self.name
+
+
+def no_dependency_message(requirement: Requirement) -> str:
+    """What to say where a requirement is taken for a dependency."""
+    return (
+        f"{requirement} is a requirement, and Depends() takes a dependency that asks for it: write Depends(require(...)), such "
+        'as Depends(require(role("admin")))'
+    )
 
 
 async def refusal_of(requirement: Requirement, subject: Subject) -> str | None:

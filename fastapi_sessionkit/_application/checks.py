@@ -4,6 +4,7 @@ A route that is added later fails the first request after it.
 """
 
 from collections.abc import Container, Iterator
+from functools import partial
 from typing import Any
 
 from fastapi.dependencies.models import Dependant
@@ -21,15 +22,17 @@ from ..dependencies import (
 )
 from ..errors import ConfigurationError
 from ..guard import RouterGuard
+from ..requirements import Requirement, no_dependency_message
 from ..session import Session
 from .kits import Place, places
+from .makers import is_ours, made_by, maker_in, plain
 from .parameters import Models, built_session, sent_sessions, unresolved
 from .routes import below, dependants
 
-_PACKAGE = f"{__name__.partition('.')[0]}."
 _OF_NO_KIT = frozenset({get_session, get_session_info, is_authenticated})
 
 _EXAMPLES = {
+    "require": 'role("admin")',
     "require_role": '"admin"',
     "require_permission": '"reports:read"',
     "require_any_permission": '"reports:read", "reports:write"',
@@ -39,8 +42,15 @@ _EXAMPLES = {
     "has_all_permissions": '"reports:read", "reports:write"',
     "has_any_permission": '"reports:read", "reports:write"',
     "has_role_permission": '"admin", "reports:read"',
+    "role": '"admin"',
+    "permission": '"reports:read"',
+    "any_permission": '"reports:read", "reports:write"',
+    "fresh": "minutes=10",
 }
-"""What makes a dependency when it is called, and what with. ``Depends(require)`` FastAPI refuses itself."""
+"""What a maker of dependencies or requirements is called with, for example."""
+
+_CHANGES = frozenset({"set_session", "update_session", "clear_session", "regenerate_session", "reauthenticate_session"})
+"""What changes the session, where an endpoint calls it."""
 
 _INSTEAD = {
     "is_authenticated": "require_session",
@@ -92,26 +102,38 @@ def _models_at(place: Place) -> Iterator[type[BaseModel]]:
 
 
 def _check_called(where: str, call: Any) -> None:
-    """Refuse ``Depends(require_fresh)``.
+    """Refuse ``Depends(require_fresh)``, ``Depends(role("admin"))`` and ``Depends(set_session)``.
 
-    FastAPI would call it with what the query says, and take what it makes for the answer: nobody would be refused.
+    FastAPI would call them with what the query says, and take what they make for the answer: nobody would be refused.
     """
-    name = getattr(call, "__name__", "")
-    if name in _EXAMPLES and _is_ours(call):
-        name = _full_name(call)
+    function = plain(call)
+    if isinstance(function, Requirement):
+        raise ConfigurationError(f"{where}: {no_dependency_message(function)}")
+    maker = maker_in(call)
+    if maker is not None:
+        name = _full_name(maker)
+        instead = f"{name}({_EXAMPLES.get(maker.__name__, '...') if is_ours(maker) else '...'})"
+        if issubclass(made_by(maker) or object, Requirement):
+            instead = f"require({instead})"
         raise ConfigurationError(
-            f"{where}: Depends({name}) asks nothing, for {name} only makes a dependency: write "
-            f"Depends({name}({_EXAMPLES[call.__name__]}))"
+            f"{where}: Depends({_written(call, name)}) asks nothing, for {name} only makes a dependency: write "
+            f"Depends({instead})"
+        )
+    if is_ours(function) and getattr(function, "__name__", "") in _CHANGES:
+        name = _full_name(function)
+        raise ConfigurationError(
+            f"{where}: {name} is no dependency, for FastAPI would take from the client what it is called with: call "
+            f"{name}(request, ...) in the endpoint, or in a dependency of your own"
         )
 
 
 def _check_answers(where: str, endpoint: Dependant, overridden: Container[Any]) -> None:
     """Refuse ``dependencies=[Depends(has_role("admin"))]``, which throws the answer away and lets everybody in."""
     for dependency in endpoint.dependencies:
-        call = dependency.call
-        if dependency.name is not None or call in overridden:
+        if dependency.name is not None or dependency.call in overridden:
             continue  # it is a parameter's, which has the answer
-        name = call.name if isinstance(call, Asked) else _full_name(call) if _is_ours(call) else ""
+        call = plain(dependency.call)
+        name = call.name if isinstance(call, Asked) else _full_name(call) if is_ours(call) else ""
         of_kit, _, short = name.rpartition(".")
         if short in _INSTEAD:
             written = f"{name}(...)" if isinstance(call, Asked) else name
@@ -178,11 +200,14 @@ def _is_of_no_kit(call: Any) -> bool:
     return isinstance(call, RouterGuard) or call in _OF_NO_KIT
 
 
-def _is_ours(call: Any) -> bool:
-    return str(getattr(call, "__module__", "")).startswith(_PACKAGE)
-
-
 def _full_name(call: Any) -> str:
     """As it is written: ``require_fresh``, or ``kit.require_fresh``."""
     name: str = getattr(call, "__name__", "")
-    return f"kit.{name}" if hasattr(call, "__self__") else name
+    return f"kit.{name}" if hasattr(call, "__self__") and is_ours(call) else name
+
+
+def _written(call: Any, name: str) -> str:
+    """How a maker of this name is written where it is taken for a dependency."""
+    if isinstance(call, partial):
+        return f"partial({name}, ...)"
+    return "lambda: ..." if getattr(call, "__name__", "") == "<lambda>" else name

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import assert_type
 
+from fastapi import Depends
+
 from fastapi_sessionkit import (
     Access,
     CookieBackend,
@@ -47,6 +49,7 @@ Rule("/a", roles=["user", "admin"], permissions=("a", "b"), allow=is_ada_later, 
 Rule("/a", requires="role:admin")  # type: ignore[arg-type]
 Rule("/a", role=["admin"])  # type: ignore[arg-type]
 role("a") & "b"  # type: ignore[operator]
+Depends(signed_in)  # type: ignore[arg-type]
 assert_type(Rule("/a").matches("/a"), bool)
 
 
