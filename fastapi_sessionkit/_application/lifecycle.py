@@ -6,24 +6,33 @@ Routes may be added at any time, to any router, so the check runs again when the
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
 
 from ..backends.base import SessionBackend, SessionDirectory, directory_of
-from .routes import lists_of_routes
+from .routes import keepers_of_routes
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 
 class _Routes:
-    """The routes of an application at one time, and as they are now: those of all its routers."""
+    """The routes of an application at one time, those of all its routers."""
 
     def __init__(self, app: Starlette) -> None:
-        self.live: Sequence[Sequence[BaseRoute]] = list(lists_of_routes(app))
-        self.known: Sequence[Sequence[BaseRoute]] = [list(routes) for routes in self.live]
+        kept = list(keepers_of_routes(app))
+        self._keepers = [keeper for keeper, _ in kept]
+        self._names = [name for _, name in kept]
+        self._known = [each.copy() if isinstance(each, list) else each for each in self._live()]
+
+    def are_current(self) -> bool:
+        """Whether none was added, removed or replaced, nor a whole list of them. Each request asks, so it is one comparison."""
+        return self._live() == self._known
+
+    def _live(self) -> list[Any]:
+        return list(map(getattr, self._keepers, self._names))
 
 
 class Lifecycle:
@@ -57,8 +66,7 @@ class Lifecycle:
 
     def check(self) -> None:
         """Look at the application, unless that was done since its routes have changed."""
-        checked = self._checked
-        if checked is not None and checked.live == checked.known:  # to compare lists of the same objects costs little
+        if self._checked is not None and self._checked.are_current():
             return
         routes = _Routes(self._app)
         self._check()

@@ -1,6 +1,6 @@
 """What an application serves: each route's full path template, its methods, and what it takes and depends on."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,17 +75,23 @@ def path_of(context: RouteContext) -> str:
     return getattr(in_place(context), "path", None) or ""
 
 
-def lists_of_routes(app: Starlette) -> Iterator[list[Any]]:
-    """The lists that a route is added to: those of the application's router, and of all that are included or mounted."""
-    found: list[Router] = [app.router]
-    for router in found:  # it grows by the routers below what is looked at
-        yield router.routes
-        yield getattr(router, "_low_priority_routes", [])  # FastAPI's, of frontends
-        for route in router.routes:
-            inner: Any = getattr(route, "original_router", None) or mounted(route)
-            inner = getattr(inner, "router", inner)
-            if isinstance(inner, Router) and all(inner is not known for known in found):
-                found.append(inner)
+def keepers_of_routes(app: Starlette) -> Iterator[tuple[Any, str]]:
+    """What keeps routes, or what they lead to, and in which attribute: of the application, its routers, and all below."""
+    found: list[Any] = [app]
+    for keeper in found:  # it grows by what is included and mounted in what is looked at
+        below: Iterable[Any] = ()
+        if isinstance(keeper, Starlette):
+            yield from ((keeper, "router"), (keeper, "user_middleware"))  # among which are its kits
+            below = (keeper.router,)
+        else:
+            yield keeper, "routes"
+        if isinstance(keeper, Router):
+            below = (getattr(route, "original_router", None) or mounted(route) for route in keeper.routes)
+            yield from ((route, "app") for route in keeper.routes if isinstance(route, Mount | Host))
+        if hasattr(keeper, "_low_priority_routes"):  # FastAPI's, of frontends
+            yield keeper, "_low_priority_routes"
+            below = (*below, *(each for each in keeper._low_priority_routes if hasattr(each, "routes")))  # noqa: SLF001
+        found += [each for each in below if each is not None and all(each is not known for known in found)]
 
 
 def _served_route(context: RouteContext) -> ServedRoute:
