@@ -1,6 +1,7 @@
 """Checks of settings: each gives the value, or raises ``ConfigurationError`` with what to write instead."""
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -58,8 +59,39 @@ def require_whole(value: object, name: str) -> None:
 
 def require_clock(value: object, name: str) -> None:
     """Refuse a clock that can't be asked, such as a time. ``None`` leaves the choice to somebody else."""
-    if value is not None and not callable(value):
+    if value is not None and not answers_at_once(value):
         raise ConfigurationError(f"{name} is a function that gives Unix seconds, such as time.time, not {value!r}")
+
+
+def takes(value: object, count: int) -> bool:
+    """Whether it can be called with so many arguments. What has no signature to ask, such as much that is in C, passes.
+
+    Of a function that wraps another one, one of the two has to take them.
+    """
+    return callable(value) and any(_binds(value, count, follow_wrapped=follow) for follow in (False, True))
+
+
+def is_asynchronous(value: object) -> bool:
+    """Whether it is an async function, or an object that is called like one."""
+    call = getattr(value, "__call__", None)  # noqa: B004
+    return any(map(inspect.iscoroutinefunction, (value, call)))
+
+
+def answers_at_once(value: object) -> bool:
+    """Whether it is a function without arguments that nobody has to await."""
+    return takes(value, 0) and not is_asynchronous(value)
+
+
+def _binds(function: Callable[..., Any], count: int, *, follow_wrapped: bool) -> bool:
+    try:
+        signature = inspect.signature(function, follow_wrapped=follow_wrapped)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 def require_list(values: object, name: str, example: str) -> tuple[Any, ...]:

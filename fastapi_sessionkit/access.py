@@ -9,6 +9,7 @@ from inspect import isawaitable
 from pathlib import PurePath
 from typing import Any, TypeAlias
 
+from ._settings import takes
 from .errors import ConfigurationError
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Access:
     def __post_init__(self) -> None:
         for name, given in (("get_roles", "session"), ("get_permissions", "session"), ("check", "rule, session")):
             hook = getattr(self, name)
-            if hook is not None and not callable(hook):
+            if hook is not None and not takes(hook, len(given.split(", "))):
                 raise ConfigurationError(
                     f"Access({name}=...) takes a function, {name}=lambda {given}: ..., not {hook!r}"
                 )

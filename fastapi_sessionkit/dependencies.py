@@ -17,7 +17,16 @@ from ._settings import Duration
 from .access import Subject
 from .cookie import CookieSettings, SessionCookie
 from .errors import ConfigurationError, Forbidden, NotAuthenticated
-from .requirements import Requirement, any_permission, fresh, permission, refusal_of, role, signed_in
+from .requirements import (
+    Requirement,
+    any_permission,
+    fresh,
+    permission,
+    refusal_of,
+    require_hashable,
+    role,
+    signed_in,
+)
 from .session import SessionInfo
 from .transport import Transport
 
@@ -193,4 +202,5 @@ def checked_requirement(requirement: Requirement) -> Requirement:
         raise ConfigurationError(
             f"require() takes a requirement such as role('admin') or custom(fn), not {requirement!r}"
         )
+    require_hashable(requirement)
     return requirement

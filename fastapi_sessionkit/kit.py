@@ -1,6 +1,5 @@
 """``SessionKit``: the settings in one place, wired together and put on an application."""
 
-import inspect
 import os
 import re
 import time
@@ -29,7 +28,7 @@ from ._request.origin import OriginPolicy
 from ._request.releases import Migrate, release
 from ._request.revalidation import Revalidation
 from ._request.services import Services
-from ._settings import Duration, in_seconds, offers
+from ._settings import Duration, answers_at_once, in_seconds, is_asynchronous, offers, takes
 from .access import Access
 from .backends import BackendContext, CookieBackend, SessionBackend, StoreBackend
 from .backends.base import directory_of
@@ -351,7 +350,7 @@ def _lifetimes(idle_timeout: Duration, absolute_timeout: Duration, clock: Callab
 def _revalidation(hook: Any, every: float, clock: Callable[[], float]) -> Revalidation[Any] | None:
     if hook is None:
         return None
-    if not inspect.iscoroutinefunction(hook) and not inspect.iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004
+    if not is_asynchronous(hook) or not takes(hook, 1):
         raise ConfigurationError(f"SessionKit(revalidate=...) takes an async function of the session, not {hook!r}")
     return Revalidation(hook, every, clock)
 
@@ -363,9 +362,10 @@ def _checked(value: T, kind: type[T], name: str) -> T:
 
 
 def _checked_function(value: Callable[[], T], name: str) -> Callable[[], T]:
-    if not callable(value):
+    if not answers_at_once(value):
         raise ConfigurationError(
-            f"SessionKit({name}=...) takes a function without arguments, not {value!r}; leave it out for the default"
+            f"SessionKit({name}=...) takes a function without arguments that is not async, not {value!r}; leave it out for the "
+            "default"
         )
     return value
 

@@ -29,6 +29,7 @@ __all__ = [
     "no_dependency_message",
     "permission",
     "refusal_of",
+    "require_hashable",
     "role",
     "signed_in",
 ]
@@ -310,6 +311,17 @@ def any_of(*parts: Requirement) -> Requirement:
     return _combine(_AnyOf, parts)
 
 
+def require_hashable(requirement: Requirement) -> None:
+    """Refuse a requirement that has no hash, such as of a dataclass that may change."""
+    try:
+        hash(requirement)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"{type(requirement).__name__} can't be hashed ({error}), and a requirement does not change once it is made: write "
+            "@dataclass(frozen=True), with tuples in place of lists"
+        ) from None
+
+
 def _combine(kind: type[_AllOf] | type[_AnyOf], parts: Iterable[Requirement]) -> Requirement:
     flat: dict[Requirement, None] = {}
     for part in parts:
@@ -317,6 +329,7 @@ def _combine(kind: type[_AllOf] | type[_AnyOf], parts: Iterable[Requirement]) ->
             raise ConfigurationError(
                 f"Requirements combine with requirements such as role('admin') or custom(fn), not with {part!r}"
             )
+        require_hashable(part)
         flat.update(dict.fromkeys(part.parts if isinstance(part, kind) else (part,)))
     return next(iter(flat)) if len(flat) == 1 else kind(tuple(flat))
 

@@ -1,6 +1,5 @@
 """What answers an error that nobody handled, outside of every middleware, says to caches what other responses say."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +7,8 @@ from starlette.applications import Starlette
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .._settings import is_asynchronous
 
 Mark = Callable[[Message], None]
 
@@ -37,10 +38,7 @@ def _marking(handler: Callable[..., Any]) -> Callable[..., Any]:
     async def asynchronous_answer(request: Request, error: Exception) -> ASGIApp:
         return _marked(await handler(request, error), request.scope)
 
-    is_asynchronous = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004
-    )
-    chosen: Any = asynchronous_answer if is_asynchronous else answer
+    chosen: Any = asynchronous_answer if is_asynchronous(handler) else answer
     chosen.marks = True
     return chosen  # type: ignore[no-any-return]
 
