@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from operator import is_
 
 from starlette.applications import Starlette
 
@@ -22,17 +22,16 @@ class _Routes:
     """The routes of an application at one time, those of all its routers."""
 
     def __init__(self, app: Starlette) -> None:
-        kept = list(keepers_of_routes(app))
-        self._keepers = [keeper for keeper, _ in kept]
-        self._names = [name for _, name in kept]
-        self._known = [each.copy() if isinstance(each, list) else each for each in self._live()]
+        keepers = list(keepers_of_routes(app))
+        self._keepers = [keeper for keeper, _ in keepers]
+        self._names = [name for _, name in keepers]
+        self._kept = [getattr(keeper, name) for keeper, name in keepers]
+        self._live = [kept for kept in self._kept if isinstance(kept, list)]
+        self._known = [routes.copy() for routes in self._live]
 
     def are_current(self) -> bool:
-        """Whether none was added, removed or replaced, nor a whole list of them. Each request asks, so it is one comparison."""
-        return self._live() == self._known
-
-    def _live(self) -> list[Any]:
-        return list(map(getattr, self._keepers, self._names))
+        """Whether none was added, removed or replaced, nor a whole list of them. Each request asks, so no loop is ours."""
+        return self._live == self._known and all(map(is_, self._kept, map(getattr, self._keepers, self._names)))
 
 
 class Lifecycle:
