@@ -382,6 +382,7 @@ def _checked_model(model: object) -> Any:
             f"SessionKit(model) takes a Pydantic model such as a subclass of Session, not {model!r}"
         )
     _refuse_nobody(model)
+    _refuse_unreadable(model)
     return model
 
 
@@ -393,6 +394,17 @@ def _refuse_nobody(model: type[BaseModel]) -> None:
             f"{model.__name__}.user_id may be None or blank, and a session without a user would count as signed in: write "
             "user_id: str, without a default. For a visitor there is no session, and Depends(kit.get_session) gives None"
         )
+
+
+def _refuse_unreadable(model: type[BaseModel]) -> None:
+    """Refuse a model that can't be read back: a field that it needs is never written."""
+    for name, field in model.model_fields.items():
+        if field.exclude and field.is_required():
+            raise ConfigurationError(
+                f"{model.__name__}.{name} has no default and is never stored, because of Field(exclude=True), so no session "
+                "could be read back. Take exclude=True out; to keep the field out of responses, write "
+                f'response_model_exclude={{"{name}"}} at the route'
+            )
 
 
 def _takes_none(field: FieldInfo) -> bool:

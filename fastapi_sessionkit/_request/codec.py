@@ -2,15 +2,17 @@
 
 import json
 import operator
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, PydanticSerializationError, to_json
 
 from .envelope import NAME, Envelope, opened
+from .parts import Path, parts_of, unwrapped
 from .releases import FIRST, MigrationFailed, Release
 from .spelling import probably_meant
 
@@ -23,10 +25,19 @@ class Misfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FieldPatch:
-    """Named fields of a session, with the values that they have in ``data``; a name that is not there is to go."""
+    """Named fields of a session, with the values that they have in ``data``; a name that is not there is to go.
+
+    Attributes:
+        names: the fields.
+        data: a dump of the session after the change.
+        same: where objects stand that were changed in place, and are none in the place of another.
+        before: a dump of the session before that.
+    """
 
     names: Collection[str]
     data: bytes
+    same: Collection[Path] = ()
+    before: bytes = b"{}"
 
 
 Compute = Callable[[Any], Mapping[str, Any]]
@@ -122,13 +133,9 @@ class SessionCodec(Generic[M]):
             if name in type(session).model_fields:
                 is_kept = name in read and _is_alike(value, read[name])
             else:  # an extra may be left out where it is empty
-                is_kept = _is_plain(value) if name in read else not value
+                is_kept = _is_said(value, read[name]) if name in read else not value
             if not is_kept:
-                raise TypeError(
-                    f"{name} would be lost: what JSON holds of a {type(value).__name__} here is not read back as the "
-                    "same. Pydantic leaves out excluded fields and writes asterisks for secrets; give the field a "
-                    "PlainSerializer that writes the value, or keep it elsewhere"
-                )
+                raise lost(name, value)
 
     def patched(self, session: M, changes: Mapping[str, Any]) -> M:
         """The session with some fields changed, validated as a whole.
@@ -167,10 +174,16 @@ class SessionCodec(Generic[M]):
         """
         envelope = self._current(data)
         session = self.fitted(envelope.body)
+        parts = parts_of(session)
         changed = self.with_patch(session, patch)
         after = self.dump(changed)
         self.check_readable(changed, after)
-        body = _overlaid(envelope.body, self.dump(session), after)
+        before = self.dump(session)
+        same = () if callable(patch) else _still_there(patch, before)
+        others = {
+            path: part for path, part in parts_of(changed).items() if parts.get(path) is not part and path not in same
+        }
+        body = _Overlay(others).laid(envelope.body, before, after)
         if not self._reads_alike(body, after):  # what the model does not write, a validator reads all the same
             body = after
         return replace(envelope, body=body).data()
@@ -186,10 +199,10 @@ class SessionCodec(Generic[M]):
     def changed_fields(self, session: M, before: bytes, after: bytes) -> list[str]:
         """The fields that differ between two dumps of a session."""
         was, now = fields_of(self.load(before)), fields_of(session)
-        changed = _differing(json.loads(before), json.loads(after), operator.ne)
+        changed = differing(json.loads(before), json.loads(after), operator.ne)
         if was.keys() | now.keys() >= set(changed):
             return changed
-        return _differing(was, now, _is_written_otherwise)  # JSON has them by other names
+        return differing(was, now, _is_written_otherwise)  # JSON has them by other names
 
     def sizes(self, data: bytes, most: int = 3) -> dict[str, int]:
         """The largest fields and how many bytes of JSON each takes."""
@@ -237,6 +250,15 @@ def fields_of(session: BaseModel) -> dict[str, Any]:
     return {**declared, **(session.__pydantic_extra__ or {})}
 
 
+def lost(name: str, value: Any) -> TypeError:
+    """The error for a field whose value would not be read back."""
+    return TypeError(
+        f"{name} would be lost: what JSON holds of a {type(value).__name__} here is not read back as the same. Pydantic "
+        "leaves out excluded fields and writes asterisks for secrets; give the field a PlainSerializer that writes the "
+        "value, or keep it elsewhere"
+    )
+
+
 def _is_alike(given: Any, read: Any) -> bool:
     """Whether a value came back as it was. One that equals nothing but itself is taken for any other of its type."""
     if given == read:
@@ -245,12 +267,37 @@ def _is_alike(given: Any, read: Any) -> bool:
     return knows_itself_only and type(given) is type(read) and not isinstance(given, Enum)
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether JSON can say what an extra field holds: of a secret it says asterisks."""
-    return not hasattr(value, "get_secret_value")
+def _is_said(value: Any, read: Any) -> bool:
+    """Whether JSON says what is in an extra field, at any depth: of a secret it says asterisks, of what is excluded nothing."""
+    if hasattr(value, "get_secret_value") or isinstance(value, Iterator):  # an iterator is empty the next time
+        return False
+    if isinstance(value, BaseModel) or is_dataclass(value):
+        if _reads_itself(value, read) or not isinstance(read, (dict, list)):
+            return True
+        value = unwrapped(value)
+        value = fields_of(value) if isinstance(value, BaseModel) else value
+    given, written = _inside(value), _inside(read)
+    return len(given) == len(written) and all(map(_is_said, given, written))
 
 
-def _differing(was: Mapping[str, Any], now: Mapping[str, Any], differs: Callable[[Any, Any], bool]) -> list[str]:
+def _inside(value: Any) -> list[Any]:
+    if is_dataclass(value):
+        value = {each.name: getattr(value, each.name) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return [*value, *value.values()]
+    return list(value) if isinstance(value, (list, tuple, set, frozenset, deque)) else []
+
+
+def _reads_itself(value: Any, read: Any) -> bool:
+    """Whether an object's own type makes the same of what JSON says of it."""
+    try:
+        again = TypeAdapter(type(value)).validate_json(to_json(read), by_alias=False, by_name=True)
+    except Exception:  # noqa: BLE001 - a validator of the application's may raise anything
+        return False
+    return _is_alike(value, again)
+
+
+def differing(was: Mapping[str, Any], now: Mapping[str, Any], differs: Callable[[Any, Any], bool]) -> list[str]:
     """The names whose values differ, and those that only one of the two has."""
     return [name for name in {**was, **now} if not (name in was and name in now) or differs(was[name], now[name])]
 
@@ -273,29 +320,63 @@ def _unwritable(session: BaseModel) -> list[str]:
     return [name for name in fields_of(session) if not is_writable(name)]
 
 
-def _overlaid(stored: bytes, before: bytes, after: bytes) -> bytes:
-    """Stored JSON with the difference between two dumps of the session in it laid over."""
-    return json.dumps(_merge(json.loads(stored), json.loads(before), json.loads(after))).encode()
+def _still_there(patch: FieldPatch, stored: bytes) -> list[Path]:
+    """Which of the objects that a patch changed in place are stored as they were before it."""
+    if not patch.same:
+        return []
+    was, now = json.loads(patch.before), json.loads(stored)
+    return [path for path in patch.same if _at(was, path) == _at(now, path) is not None]
 
 
-def _merge(stored: Any, before: Any, after: Any) -> Any:
-    if before == after:
-        return stored
-    if isinstance(stored, dict) and isinstance(before, dict) and isinstance(after, dict):
-        return _merge_objects(stored, before, after)
-    if isinstance(stored, list) and isinstance(before, list) and isinstance(after, list) and len(stored) == len(before):
-        return _merge_lists(stored, before, after)
-    return after
+def _at(data: Any, path: Path) -> Any:
+    for name in path:
+        data = data.get(name) if isinstance(data, dict) else None
+    return data
 
 
-def _merge_objects(stored: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    # What is not in a dump of the session is a field that this process does not know.
-    unknown = {name: value for name, value in stored.items() if name not in before}
-    known = {
-        name: _merge(stored[name], before[name], value) if name in stored and name in before else value
-        for name, value in after.items()
-    }
-    return unknown | known
+@dataclass(frozen=True, slots=True)
+class _Overlay:
+    """Stored JSON with the difference between two dumps of the session in it laid over.
+
+    Attributes:
+        others: the objects of the changed session that stand where there was none, or another one. Nothing that this
+            process does not know of the one that was there is the other's.
+    """
+
+    others: Mapping[Path, Any]
+
+    def laid(self, stored: bytes, before: bytes, after: bytes) -> bytes:
+        merged = self._merge(json.loads(stored), json.loads(before), json.loads(after), ())
+        return json.dumps(merged, separators=(",", ":")).encode()
+
+    def _merge(self, stored: Any, before: Any, after: Any, path: Path) -> Any:
+        if before == after:
+            return stored
+        if isinstance(stored, dict) and isinstance(before, dict) and isinstance(after, dict):
+            return self._merge_objects(stored, before, after, path)
+        if (
+            isinstance(stored, list)
+            and isinstance(before, list)
+            and isinstance(after, list)
+            and len(stored) == len(before)
+        ):
+            return _merge_lists(stored, before, after)
+        return after
+
+    def _merge_objects(
+        self, stored: dict[str, Any], before: dict[str, Any], after: dict[str, Any], path: Path
+    ) -> dict[str, Any]:
+        # What is not in a dump of the session is a field that this process does not know.
+        unknown = {name: value for name, value in stored.items() if name not in before}
+        if path in self.others and (unknown or not isinstance(self.others[path], dict)):
+            return after
+        known = {
+            name: self._merge(stored[name], before[name], value, (*path, name))
+            if name in stored and name in before
+            else value
+            for name, value in after.items()
+        }
+        return unknown | known
 
 
 def _merge_lists(stored: list[Any], before: list[Any], after: list[Any]) -> list[Any]:

@@ -11,6 +11,7 @@ from ..backends.base import Loaded
 from ..session import SessionInfo
 from .changes import Action
 from .codec import FieldPatch, M
+from .handed import Handed
 from .marking import MarkedSession
 from .reading import Known
 from .revalidation import Revalidation
@@ -111,7 +112,7 @@ class LoadedSession(MarkedSession[M]):
         if session is known.shared:
             self._shared = session
         else:
-            self._handed = [*self._handed, (session, self.services.codec.dump(session))]
+            self._handed = [*self._handed, Handed.now(session, self.services.codec.dump(session))]
         if self._changes is not None:
             self._catch_up()
 
@@ -202,7 +203,7 @@ class LoadedSession(MarkedSession[M]):
                 self._mark_move()
             for patch in self._changes.patches:
                 session = self.services.codec.with_patch(session, patch)
-            self._handed = [*self._handed, (session, self.services.codec.dump(session))]
+            self._handed = [*self._handed, Handed.now(session, self.services.codec.dump(session))]
             self._session, self._shared = session, None
 
     async def judge_again(self) -> None:

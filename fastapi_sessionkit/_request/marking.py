@@ -11,7 +11,8 @@ from ..access import Access, Subject
 from ..backends.base import Loaded
 from ..errors import Forbidden, NotAuthenticated, SessionKitError
 from .changes import Action, Changes
-from .codec import FieldPatch, M, Misfit, SessionCodec, Update
+from .codec import FieldPatch, M, Update
+from .handed import Handed
 from .origin import SAFE_METHODS, refusal
 from .saving import (
     PRIVILEGES,
@@ -79,8 +80,8 @@ class MarkedSession(Subject, Generic[M]):
         self._waiting: anyio.Event | None = None
         self._touch_due: bool = False
         self._changes: Changes | None = None
-        # Sessions that code may change in place, and how each was written then.
-        self._handed: Sequence[tuple[M, bytes]] = ()
+        # Sessions that code may change in place.
+        self._handed: Sequence[Handed[M]] = ()
         # The session whose values this request's has, where other requests share them.
         self._shared: M | None = None
 
@@ -129,7 +130,7 @@ class MarkedSession(Subject, Generic[M]):
         require_room(services, record)
         self._start_over(Action.SIGN_IN, session)
         self._marks().ttl = ttl
-        self._handed = [(session, data)]
+        self._handed = [Handed.now(session, data)]
 
     def update(self, update: Update) -> None:
         """Mark a patch of named fields, or a function that computes one."""
@@ -207,19 +208,18 @@ class MarkedSession(Subject, Generic[M]):
             self._mark_move()
         if user_id_of(changed) != user_id_of(session):
             marks.switches_user = True
-        self._handed = [*self._handed, (changed, data)]
+        self._handed = [*self._handed, Handed.now(changed, data)]
         self._session = changed
 
     def _notice_changes_in_place(self) -> None:
         """Mark what changed, since the last time, inside a value of any session that was handed out."""
         self._hand_over()
-        codec, handed = self.services.codec, list(self._handed)
-        for place, (session, before) in enumerate(handed):
-            after = codec.dump(session)
-            if after != before:
-                _require_fit(codec, session, after)
-                handed[place] = (session, after)
-                self._mark_patch(FieldPatch(codec.changed_fields(session, before, after), after))
+        handed = list(self._handed)
+        for place, each in enumerate(handed):
+            patch = each.change(self.services.codec)
+            if patch is not None:
+                handed[place] = Handed.now(each.session, patch.data)
+                self._mark_patch(patch)
         self._handed = handed
 
     def _hand_over(self) -> None:
@@ -227,7 +227,7 @@ class MarkedSession(Subject, Generic[M]):
         shared, own = self._shared, self.session
         self._shared = None
         if shared is not None and own is not None:
-            self._handed = [*self._handed, (own, self.services.codec.dump(shared))]
+            self._handed = [*self._handed, Handed.lent(own, shared, self.services.codec.dump(shared))]
 
     def _require_open(self, helper: str) -> None:
         self.asked = True
@@ -247,14 +247,3 @@ class MarkedSession(Subject, Generic[M]):
         else:
             record = replace(self.loaded.record, data=data)
         require_room(self.services, record)
-
-
-def _require_fit(codec: SessionCodec[M], session: M, data: bytes) -> None:
-    """Refuse a change in place that does not fit, without showing its value."""
-    try:
-        codec.fitted(data)
-    except Misfit as misfit:
-        raise TypeError(
-            f"A change in place left a {type(session).__name__} that does not fit its model, so nothing is saved ({misfit})"
-        ) from None
-    codec.check_readable(session, data)
