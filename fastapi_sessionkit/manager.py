@@ -191,5 +191,5 @@ class _Patch(Generic[M]):
         before, after = self._codec.read(record.data), self._codec.read(data)
         if privileges_of(before) != privileges_of(after):
             switches = user_id_of(before) != user_id_of(after)
-            data = replace(opened(data), moves=True, switches=switches).data()
+            data = opened(data)._replace(moves=True, switches=switches).data()
         return replace(record, data=data, user_id=user_id_of(after))

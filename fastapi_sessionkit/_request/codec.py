@@ -4,7 +4,7 @@ import json
 import operator
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
@@ -186,7 +186,7 @@ class SessionCodec(Generic[M]):
         body = _Overlay(others).laid(envelope.body, before, after)
         if not self._reads_alike(body, after):  # what the model does not write, a validator reads all the same
             body = after
-        return replace(envelope, body=body).data()
+        return envelope._replace(body=body).data()
 
     def with_patch(self, session: M, patch: Patch) -> M:
         """The session after a patch, validated as a whole."""

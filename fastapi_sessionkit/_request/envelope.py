@@ -3,15 +3,14 @@
 A process that does not know the note keeps it, as it keeps every member that its model does not know.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 NAME = "__sessionkit__"
 _START = f'{{"{NAME}":['.encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """A session's JSON, and what is noted about it.
+class Envelope(NamedTuple):
+    """A session's JSON, and what is noted about it. A tuple, for one is made wherever a record is read.
 
     Attributes:
         body: the session as a JSON object.

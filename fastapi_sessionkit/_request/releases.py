@@ -3,7 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfigurationError
@@ -33,7 +33,7 @@ class Release:
         if stored.version >= self.version:
             return stored
         body = stored.body if self.migrate is None else _migrated(self.migrate, stored)
-        return replace(stored, body=body, version=self.version)
+        return stored._replace(body=body, version=self.version)
 
 
 FIRST = Release()

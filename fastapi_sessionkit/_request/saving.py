@@ -129,7 +129,7 @@ class _Change:
         if self._may_move:
             self._require_move(before, after)
         if self.moves:
-            data = replace(opened(data), moves=False, switches=False).data()  # what was noted to be done is done
+            data = opened(data)._replace(moves=False, switches=False).data()  # what was noted to be done is done
         changed = replace(
             record,
             data=data,
