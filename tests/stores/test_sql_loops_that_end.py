@@ -5,7 +5,7 @@ import gc
 import time
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 from sqlalchemy import URL, make_url
 
