@@ -20,7 +20,7 @@ from ..guard import RouterGuard
 from ..transport import Headers
 from .caching import mark_changing, mark_dependent
 from .lifecycle import Lifecycle
-from .unhandled import mark_answer_to_error
+from .unhandled import mark_answers_to_errors, remember_session
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ class SessionMiddleware:
         self.guard = guard
         self.host = host
         self.lifecycle = lifecycle
+        self._marks_errors = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or pass the lifespan on."""
@@ -59,6 +60,9 @@ class SessionMiddleware:
             await self.app(scope, receive, self._watched(send))
             return
         self.lifecycle.check()
+        if not self._marks_errors:  # not before now: the middleware around this one has been made
+            self._marks_errors = True
+            mark_answers_to_errors(self.host, _mark_if_asked)
         outer: RequestSession[Any] | None = scope.get(SCOPE_KEY)
         shared = None if outer is None else request_session_of_kit(outer, self.services.kit)
         if shared is not None:  # the same kit on an application around this one: one session a request
@@ -69,10 +73,10 @@ class SessionMiddleware:
         answer = partial(self._answer, own, scope, receive, send)
         try:
             await self._serve(own, scope, receive, answer if scope["type"] == "http" else _closing(answer, scope))
-        except Exception:
+        except Exception as error:
             if not own.replaced:
                 own.closed = True  # nothing will be committed any more: a helper that is called now says so
-                mark_answer_to_error(self.host, scope, partial(_mark_if_asked, own))
+                remember_session(error, own)
                 raise
         finally:
             if outer is not None and outer.app is not self.host:  # what is around the mounted application goes on
@@ -86,8 +90,11 @@ class SessionMiddleware:
             own.closed = True  # before the commit: a change that came while it waits would be lost
             if own.is_pending:
                 return _Commit(own, self._respond, scope, receive, send).answer(message)
-            if own.asked and message["type"] != "websocket.close":
-                mark_dependent(message, self.services.transport.varies_by, signed_in=own.is_somebodys)
+            if own.asked:
+                if message["type"] != "websocket.close":
+                    mark_dependent(message, self.services.transport.varies_by, signed_in=own.is_somebodys)
+            else:
+                own.late = (_mark_late, message)
         elif own.replaced:
             raise ResponseReplaced
         return send(message)
@@ -214,6 +221,14 @@ def _mark(message: Message, given: Headers, own: RequestSession[Any]) -> None:
 def _mark_if_asked(own: RequestSession[Any], message: Message) -> None:
     if own.asked:
         _mark(message, [], own)
+
+
+def _mark_late(own: RequestSession[Any], message: Message) -> None:
+    """Mark a response that began before the session was asked for: a middleware may hold its headers, the list itself."""
+    headers = message.get("headers")
+    _mark(message, [], own)
+    if isinstance(headers, list):
+        headers[:], message["headers"] = message["headers"], headers
 
 
 def _handlers(host: Starlette) -> Mapping[Any, Any]:

@@ -73,6 +73,8 @@ class LoadedSession(MarkedSession[M]):
                     elif now < known.ends_at:
                         await self._take(known, loaded, token)
             self._settled = True
+            if self.late is not None:
+                self._mark_late()
         finally:
             self._loading = False
             if self._waiting is not None:
@@ -220,7 +222,13 @@ class LoadedSession(MarkedSession[M]):
         self.asked = True
         if self.token is not None:
             self._presented = await self.services.backend.load(self.token)
+        self._mark_late()
         return self._presented
+
+    def _mark_late(self) -> None:
+        if self.late is not None:
+            mark, message = self.late
+            mark(self, message)
 
     @property
     def is_somebodys(self) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Generic
 
 import anyio
-from starlette.types import Scope
+from starlette.types import Message, Scope
 
 from ..access import Access, Subject
 from ..backends.base import Loaded
@@ -36,6 +36,7 @@ class MarkedSession(Subject, Generic[M]):
         closed: whether the response has started or the request has failed, so that nothing is saved any more.
         replaced: whether the commit failed and another response went out.
         judges: what has let this request in and where, so that it can be asked once more.
+        late: what marks the response where it began before the session was asked for, and its first message.
     """
 
     __slots__ = (
@@ -53,6 +54,7 @@ class MarkedSession(Subject, Generic[M]):
         "asked",
         "closed",
         "judges",
+        "late",
         "loaded",
         "outer",
         "replaced",
@@ -73,6 +75,7 @@ class MarkedSession(Subject, Generic[M]):
         self.closed: bool = False
         self.replaced: bool = False
         self.judges: Sequence[tuple[Judge, Scope]] = ()
+        self.late: tuple[Callable[[Any, Message], None], Message] | None = None
         self._tokens: Sequence[bytes] | None = None
         self._presented: Loaded | None = None  # what the client's token led to, even if its session has moved on since
         self._settled: bool = False  # whether ``session`` says who is signed in
