@@ -189,13 +189,13 @@ class SessionKit(Generic[M]):
         )
         app.add_exception_handler(Redirected, redirect_response)
         self._installed.append((app, guard))
-        document(app, self, guard)
+        document(app, self.services, guard)
 
     def _check(self, app: Starlette, guard: RouterGuard | None) -> None:
         """What only a complete application shows: at startup, and again when its routes have changed."""
-        document(app, self, guard)  # again, in case app.openapi was replaced after install
+        document(app, self.services, guard)  # again, in case app.openapi was replaced after install
         for place in sharing(app):
-            document(place.app, self, guard, place.at)
+            document(place.app, self.services, guard, place.at)
         check_mounted(app, self.services.transport)
         check_unambiguous(app)
         check_routes(app)
@@ -256,7 +256,7 @@ class SessionKit(Generic[M]):
                 "kit.document(schema) is for the one FastAPI application that the kit is installed on: say which it is of, "
                 "kit.document(schema, app)"
             )
-        return document_schema(schema, self, *places[0])
+        return document_schema(schema, self.services, *places[0])
 
     # Dependencies
 

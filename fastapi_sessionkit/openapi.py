@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import Any, Protocol
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
@@ -25,15 +25,6 @@ _MOST_CASES = 1_024
 _DETAIL = {"application/json": {"schema": {"type": "object", "properties": {"detail": {"type": "string"}}}}}
 
 
-class Kit(Protocol):
-    """What the documentation needs of a ``SessionKit``."""
-
-    @property
-    def services(self) -> Services[Any]:
-        """Its settings, of which the ``Access`` hooks matter here."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Case:
     """What a route requires on the paths of one pattern; ``where`` is ``None`` for all its other paths."""
@@ -42,16 +33,16 @@ class Case:
     requirement: Requirement | None
 
 
-def document(app: Starlette, kit: Kit, guard: RouterGuard | None, at: str = "") -> None:
+def document(app: Starlette, services: Services[Any], guard: RouterGuard | None, at: str = "") -> None:
     """Make ``app.openapi()`` say what the guard, and what the dependencies of each operation, require.
 
     Args:
         app: the application; nothing is done for one that isn't FastAPI's.
-        kit: whose session is required.
+        services: of the kit whose session is required.
         guard: the application's, or that of the one around it.
         at: where the application is mounted on the guard's.
     """
-    if not isinstance(app, FastAPI) or kit in getattr(app.openapi, "kits", ()):
+    if not isinstance(app, FastAPI) or services.kit in getattr(app.openapi, "kits", ()):
         return
     generate: Callable[[], Schema] = app.openapi
     source: Schema | None = None
@@ -61,10 +52,10 @@ def document(app: Starlette, kit: Kit, guard: RouterGuard | None, at: str = "") 
         nonlocal source, documented
         schema = generate()
         if schema is not source:  # FastAPI makes a new one when routes were added
-            source, documented = schema, document_schema(copy.deepcopy(schema), kit, app, guard, at)
+            source, documented = schema, document_schema(copy.deepcopy(schema), services, app, guard, at)
         return documented
 
-    openapi.kits = (*getattr(generate, "kits", ()), kit)  # type: ignore[attr-defined]
+    openapi.kits = (*getattr(generate, "kits", ()), services.kit)  # type: ignore[attr-defined]
     app.openapi = openapi  # type: ignore[method-assign]
 
 
@@ -84,15 +75,17 @@ def cases(guard: RouterGuard, method: str, template: str, access: Access) -> Ite
     yield Case(None, decisions.fallback.required(access))
 
 
-def document_schema(schema: Schema, kit: Kit, app: Starlette, guard: RouterGuard | None, at: str = "") -> Schema:
+def document_schema(
+    schema: Schema, services: Services[Any], app: Starlette, guard: RouterGuard | None, at: str = ""
+) -> Schema:
     """Make a schema of the application's routes say what is required; it may say so already. Gives the same schema."""
-    transport = kit.services.transport
+    transport = services.transport
     scheme, schemes = transport.scheme_name, schema.setdefault("components", {}).setdefault("securitySchemes", {})
-    for name in (written := _schemes(app, kit)):  # by dependencies of no kit, perhaps for a cookie of another name
+    for name in (written := _schemes(app, services)):  # by dependencies of no kit, perhaps for a cookie of another name
         schemes.pop(name, None)
     schemes[scheme] = dict(transport.scheme)
     named = not schema["openapi"].startswith("3.0")  # names of roles came with OpenAPI 3.1
-    for (path, method), found in _operations(app, kit, guard, at).items():
+    for (path, method), found in _operations(app, services, guard, at).items():
         operation = schema.get("paths", {}).get(path, {}).get(method.lower())
         if operation is not None:
             written_for_all = schema.get("security", [])
@@ -100,13 +93,15 @@ def document_schema(schema: Schema, kit: Kit, app: Starlette, guard: RouterGuard
     return schema
 
 
-def _schemes(app: Starlette, kit: Kit) -> frozenset[str]:
+def _schemes(app: Starlette, services: Services[Any]) -> frozenset[str]:
     """What the session's scheme is called by dependencies on this kit, which FastAPI has written for them."""
     calls = [call for route in served_routes(app) for call in route.dependencies if isinstance(call, Required)]
-    return frozenset({kit.services.transport.scheme_name, *(call.scheme_name for call in calls if call.kit is None)})
+    return frozenset({services.transport.scheme_name, *(call.scheme_name for call in calls if call.kit is None)})
 
 
-def _operations(app: Starlette, kit: Kit, guard: RouterGuard | None, at: str) -> dict[tuple[str, str], list[Case]]:
+def _operations(
+    app: Starlette, services: Services[Any], guard: RouterGuard | None, at: str
+) -> dict[tuple[str, str], list[Case]]:
     """The cases of each operation, by its path and method: those of all its routes, for ``{x:int}`` and ``{x}`` are one."""
     found: dict[tuple[str, str], dict[str, list[Case]]] = {}
     for route in served_routes(app):
@@ -115,7 +110,7 @@ def _operations(app: Starlette, kit: Kit, guard: RouterGuard | None, at: str) ->
         for method in route.methods or ():
             templates = found.setdefault((route.operation, method), {})
             if route.template not in templates:  # of two routes with one template only the first ever answers
-                templates[route.template] = list(_combined(route, method, kit, guard, at))
+                templates[route.template] = list(_combined(route, method, services, guard, at))
     return {operation: _of_all(templates) for operation, templates in found.items()}
 
 
@@ -130,12 +125,14 @@ def _of_all(templates: dict[str, list[Case]]) -> list[Case]:
     ]
 
 
-def _combined(route: ServedRoute, method: str, kit: Kit, guard: RouterGuard | None, at: str) -> Iterator[Case]:
+def _combined(
+    route: ServedRoute, method: str, services: Services[Any], guard: RouterGuard | None, at: str
+) -> Iterator[Case]:
     """The cases of every guard on the way, each together with what the dependencies require."""
-    required = list(_required(route.dependencies, kit))
+    required = list(_required(route.dependencies, services))
     # What is a dependency sees the path below the mount.
     guards = dict.fromkeys([(guard, at), *((call, "") for call in route.dependencies)])
-    access = kit.services.access
+    access = services.access
     asked = [
         list(cases(each, method, to + route.template, access)) for each, to in guards if isinstance(each, RouterGuard)
     ]
@@ -155,9 +152,9 @@ def _summary(found: list[Case]) -> list[Case]:
     return [*([Case("some paths", any_of(*needed))] if needed else []), Case(None, None)]
 
 
-def _required(dependencies: Iterable[Any], kit: Kit) -> Iterator[Requirement]:
+def _required(dependencies: Iterable[Any], services: Services[Any]) -> Iterator[Requirement]:
     for call in dependencies:
-        if isinstance(call, Required) and call.kit in {None, kit}:
+        if isinstance(call, Required) and call.kit in {None, services.kit}:
             yield call.requirement
 
 
