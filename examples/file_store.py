@@ -40,9 +40,12 @@ class FileStore:
     """
 
     def __init__(self, folder: str | Path, clock: Callable[[], float] | None = None) -> None:
-        self.clock = clock  # None: the kit puts its own here
+        self.clock = clock
         self.folder = Path(folder)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def use_clock(self, clock: Callable[[], float]) -> None:  # the kit gives its own
+        self.clock = self.clock or clock
 
     async def get(self, key: str) -> SessionRecord | None:
         return await asyncio.to_thread(self._alive, key)

@@ -2,12 +2,12 @@
 
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from threading import get_ident
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
@@ -15,7 +15,7 @@ from itsdangerous import BadSignature
 
 from .._settings import offers
 from ..errors import ConfigurationError, StoreUnavailable
-from ..stores.base import SessionRecord, SessionStore, StoreError
+from ..stores.base import ClockedStore, SessionRecord, SessionStore, StoreError
 from .base import BackendContext, Change, Loaded, Written, refuse_second_kit
 from .pointers import HOPS, NOWHERE, data_before, honoured_until, pointer
 
@@ -48,8 +48,7 @@ class StoreBackend:
         self._most = context.max_sessions_per_user
         self._turns: WeakValueDictionary[tuple[int, str], anyio.Lock] = WeakValueDictionary()
         self._key_of = lru_cache(maxsize=_REMEMBERED)(self._verified_key)
-        if getattr(self.store, "clock", context) is None:
-            self.store.clock = context.clock  # type: ignore[attr-defined]
+        _give_clock(self.store, context.clock)
 
     def overflow(self, record: SessionRecord) -> int:  # noqa: ARG002
         """The token holds an id only."""
@@ -263,6 +262,13 @@ class StoreBackend:
             text = str(error) if isinstance(error, StoreError | OSError) else ""  # a bare TimeoutError has none either
             logger.error("Session store failed: %s", text or type(error).__name__)  # noqa: TRY400
             raise StoreUnavailable from error
+
+
+def _give_clock(store: Any, clock: Callable[[], float]) -> None:
+    if offers(store, ClockedStore):
+        store.use_clock(clock)
+    elif getattr(store, "clock", clock) is None:
+        store.clock = clock
 
 
 def _hashed(session_id: str) -> str:

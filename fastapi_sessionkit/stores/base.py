@@ -1,6 +1,6 @@
 """What a database implements to keep sessions."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -58,8 +58,7 @@ class SessionStore(Protocol):
     Every method may be called at the same time from any number of requests, tasks of one event loop. A method that is
     cancelled has either happened whole or not at all. Nothing is promised about the order of concurrent calls.
 
-    A store whose notion of "now" can be set has an attribute ``clock``; where that is ``None`` the kit puts its own
-    clock there, so that one clock decides what has expired.
+    A store whose notion of "now" can be set is a ``ClockedStore`` as well, so that one clock decides what has expired.
     """
 
     async def get(self, key: str) -> SessionRecord | None:
@@ -109,4 +108,17 @@ class SessionStore(Protocol):
 
     async def aclose(self) -> None:
         """Let go of connections. May be called twice; a later call of any method opens them again."""
+        ...
+
+
+@runtime_checkable
+class ClockedStore(Protocol):
+    """What a store offers besides, when its notion of "now" can be set.
+
+    The kit asks for the method and never for a class, so a wrapper that passes it on keeps the ability. Of a store without
+    it the kit sets the attribute ``clock``, where there is one that is ``None``; a wrapper can't pass that on.
+    """
+
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """Go by this clock (Unix seconds), unless the store was given one of its own."""
         ...

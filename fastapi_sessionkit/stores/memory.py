@@ -56,6 +56,11 @@ class MemoryStore:
         # Whether a call has something to do first: look around at the first one, or make room after ``create``.
         self._pending: Callable[[], None] | None = self._look_around
 
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """See ``ClockedStore.use_clock``."""
+        if self.clock is None:
+            self.clock = clock
+
     async def get(self, key: str) -> SessionRecord | None:
         """See ``SessionStore.get``. The record itself, not a copy: it is frozen."""
         if self._pending is not None:

@@ -105,6 +105,11 @@ class RedisStore:
         self._wires: dict[asyncio.AbstractEventLoop, Wire] = {}
         self._under_way: set[asyncio.Task[Any]] = set()
 
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """See ``ClockedStore.use_clock``."""
+        if self.clock is None:
+            self.clock = clock
+
     async def get(self, key: str) -> SessionRecord | None:
         """See ``SessionStore.get``."""
         value = await self._ask(self._prefix + key, "GET")

@@ -95,6 +95,11 @@ class SQLStore:
         self._openings: dict[asyncio.AbstractEventLoop, asyncio.Task[Connections]] = {}
         self._keepers: dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = {}
 
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """See ``ClockedStore.use_clock``."""
+        if self.clock is None:
+            self.clock = clock
+
     async def get(self, key: str) -> SessionRecord | None:
         """See ``SessionStore.get``."""
         try:
