@@ -281,7 +281,38 @@ async def test_an_authority_at_home_is_the_one_that_counts(
         ("sqlite:///x.db?mode=ro", "uri=true"),
         ("sqlite:///x.db?timeout=long", "timeout"),
         ("sqlite:///x.db?cached_statements=x", "cached_statements"),
-        ("redis://:hunter2@h", "asyncpg"),
+        ("redis://:hunter2@h", "RedisStore(url)"),
+        ("rediss://u:hunter2@h:6379/0", "RedisStore(url)"),
+        ("mongodb://u:hunter2@h/d", "no database by the name of mongodb://"),
+        ("postgresql://u:hunter2@h:65536/d", "1 to 65535, not 65536"),
+        ("postgresql://u:hunter2@h:0/d", "1 to 65535, not 0"),
+        ("postgresql+psycopg://u:hunter2@h:99999/d", "1 to 65535, not 99999"),
+        ("postgresql://u:hunter2@/d?host=h1:1&host=h2:70000", "1 to 65535, not 70000"),
+        ("postgresql://u:hunter2@/d?host=h1,h2&port=1,70000", "1 to 65535, not 70000"),
+        ("postgresql://u:hunter2@h1,h2/d", "?host=h1:5432&host=h2:5432"),
+        ("postgresql://u:hunter2@h1:5432,h2:5433/d?sslmode=require", "?host=h1:5432&host=h2:5433"),
+        ("postgresql://h1,h2:5433", "?host=h1:5432&host=h2:5433"),
+        ("postgresql://u:hun,ter2/x@h1:port,h2/d", "percent-encoded"),
+        ("postgresql://u:hun,ter2@h:port/d", "percent-encoded"),
+        (f"{REFUSED}?pgbouncer=true&connection_limit=3", "max_connections=3"),
+        (f"{REFUSED}?pgbouncer=true&pool_timeout=20", "connection_timeout=20"),
+        (f"{REFUSED}?socket_timeout=20", "answer_timeout=20"),
+        (f"{REFUSED}?schema=web", "options=-c%20search_path%3Dweb"),
+        (f"{REFUSED}?currentSchema=web", "options=-c%20search_path%3Dweb"),
+        (f"{REFUSED}?schema=a,hunter2", "search_path%3D…"),
+        (f"{REFUSED}?sslaccept=strict", "sslmode=verify-full"),
+        ("postgresql+psycopg://u:hunter2@h/d?pgbouncer=true&connection_limit=3", "max_connections=3"),
+        ("mysql://u:hunter2@h/d", "mysql+aiomysql://"),
+        ("mysql+pymysql://u:hunter2@h/d", "mysql+aiomysql://"),
+        ("mariadb://u:hunter2@h/d", "mariadb+aiomysql://"),
+        ("oracle://u:hunter2@h/d", "oracle+oracledb_async://"),
+        ("mssql+pyodbc://u:hunter2@h/d", "mssql+aioodbc://"),
+        ("file.db", 'SQLStore("sqlite:///file.db")'),
+        ("./data/file.sqlite3", 'Path("./data/file.sqlite3")'),
+        ("/var/lib/file.db", 'SQLStore("sqlite:////var/lib/file.db")'),
+        (":memory:", "MemoryStore"),
+        ("sqlite:file.db", "sqlite:///file.db"),
+        ("sqlite:/var/file.db", "sqlite:////var/file.db"),
     ],
 )
 def test_what_cannot_work_is_refused_when_the_store_is_made(url: Any, said: str) -> None:
@@ -294,8 +325,23 @@ def test_what_cannot_work_is_refused_when_the_store_is_made(url: Any, said: str)
 
 
 def test_an_engine_that_is_not_asynchronous_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="create_async_engine"):
+    with pytest.raises(ConfigurationError, match=r"asynchronous engine, and this one is not.*create_async_engine"):
         SQLStore(create_engine("sqlite:///x.db"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://u:p@h/d", "mysql+aiomysql://u:p@h/d", "mariadb+asyncmy://u:p@h/d", "oracle://u:p@h/d"]
+)
+def test_another_database_is_not_blamed_on_the_extra(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"pip install [a-z]+($|\))") as refusal:
+        SQLStore(url)
+
+    assert "fastapi-sessionkit[sql]" not in str(refusal.value)
+
+
+def test_several_hosts_as_parameters_are_taken() -> None:
+    for scheme in ("postgresql", "postgresql+psycopg"):
+        SQLStore(f"{scheme}://u:p@/d?host=h1:5432&host=h2:5433")
 
 
 def test_an_engine_on_a_database_in_memory_is_refused() -> None:

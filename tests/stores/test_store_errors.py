@@ -197,6 +197,19 @@ async def test_a_redis_that_is_silent_says_for_how_long(locked: RedisServer) -> 
     assert text == f"Redis at 127.0.0.1:{locked.port}: no connection to 127.0.0.1:{locked.port} within 0.3 seconds"
 
 
+async def test_a_redis_database_that_is_not_there_is_the_cause_that_is_named() -> None:
+    server, node = RedisServer(databases="4"), RedisServer(cluster=True)
+    missing = await error_of(RedisStore(f"redis://127.0.0.1:{server.port}/4"))
+    of_cluster = await error_of(RedisStore(f"redis://127.0.0.1:{node.port}/1"))
+    server.close()
+    node.close()
+
+    assert missing == (
+        f"Redis at 127.0.0.1:{server.port}: it has no database of that number (its setting databases, 16 unless changed)"
+    )
+    assert "redis+cluster://" in of_cluster
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [

@@ -25,6 +25,12 @@ _MEANINGS = {
     "WRONGTYPE": "a key holds something else than this library wrote (WRONGTYPE)",
 }
 
+_WRONG_DATABASE = {
+    "DB index is out of range": "it has no database of that number (its setting databases, 16 unless changed)",
+    "SELECT is not allowed in cluster mode": "it is a node of a cluster: write redis+cluster://, or database 0",
+}
+"""Replies whose text is always the same, to what is sent when a connection opens."""
+
 _CODE = re.compile(rf"\b({'|'.join(_MEANINGS)})\b")
 
 
@@ -38,6 +44,9 @@ def reason(error: Exception) -> str:
 def _code(error: Exception) -> str | None:
     if not isinstance(error, (ResponseError, BusyLoadingError)):
         return None
+    for text, meaning in _WRONG_DATABASE.items():
+        if text in str(error):
+            return meaning
     named = getattr(error, "status_code", None)
     found = named if named in _MEANINGS else next(iter(_CODE.findall(str(error))), None)
     return _MEANINGS.get(found) if found else None

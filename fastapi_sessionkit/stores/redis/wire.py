@@ -1,10 +1,14 @@
 """The ways to Redis: which connection a command takes, and when it may be sent a second time."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import parse_qs, urlsplit
 
+from redis import Redis as BlockingRedis
+from redis import RedisCluster as BlockingCluster
 from redis.asyncio import ConnectionPool, Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import AbstractConnection
@@ -18,6 +22,8 @@ from ...errors import ConfigurationError
 from .line import Line
 
 _SCHEMES = {"redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "redis", "valkeys": "rediss"}
+
+_DATABASES = {"postgres", "postgresql", "sqlite", "mysql", "mariadb", "oracle", "mssql"}
 
 ASKING = b"*1\r\n$6\r\nASKING\r\n"
 
@@ -179,6 +185,11 @@ def way_to(server: str | Redis | RedisCluster, timeout: float) -> Way:
         return _way_by_pool(server.connection_pool, timeout)
     if isinstance(server, RedisCluster):
         return Way("Redis Cluster", lambda: Cluster(server, timeout, owned=False))
+    if isinstance(server, (BlockingRedis, BlockingCluster)):
+        raise ConfigurationError(
+            "RedisStore takes an asynchronous client, and this one is not: make it with redis.asyncio.Redis or "
+            "redis.asyncio.RedisCluster, or give its URL."
+        )
     if not isinstance(server, str):
         raise ConfigurationError(
             f"RedisStore takes a URL, a redis.asyncio.Redis or a redis.asyncio.RedisCluster, not {type(server).__name__}."
@@ -189,6 +200,11 @@ def way_to(server: str | Redis | RedisCluster, timeout: float) -> Way:
 def _way_by_url(url: str, timeout: float) -> Way:
     scheme, separator, rest = url.partition("://")
     family, _, shape = scheme.partition("+")
+    if separator and family in _DATABASES:
+        raise ConfigurationError(
+            f"RedisStore keeps sessions in Redis, and {family}:// is another store's: write SQLStore(url), from "
+            "fastapi_sessionkit.stores.sql."
+        )
     if not separator or not rest or family not in _SCHEMES or shape not in {"", "cluster"}:
         # The messages never show the URL, which may hold a password.
         raise ConfigurationError(
@@ -196,6 +212,7 @@ def _way_by_url(url: str, timeout: float) -> Way:
             "valkey://, valkeys://, redis+cluster://, rediss+cluster://."
         )
     plain = f"{_SCHEMES[family]}://{rest}"
+    _check_place(plain)
     try:
         return _way_to_cluster(plain, timeout) if shape else _way_to_server(plain, timeout)
     except (TypeError, ValueError, RedisClusterException):
@@ -210,6 +227,22 @@ def _way_to_server(url: str, timeout: float) -> Way:
     pool = ConnectionPool.from_url(url, protocol=2, socket_connect_timeout=timeout)
     pool.make_connection()  # type: ignore[no-untyped-call] # opens nothing, and knows the options
     return _way_by_pool(pool, timeout)
+
+
+def _check_place(url: str) -> None:
+    """Refuse what redis-py would pass over, to take its default: a database that is no number, port 0."""
+    parsed = urlsplit(url)
+    on_network = parsed.scheme != "unix"
+    databases = [*parse_qs(parsed.query).get("db", []), *([parsed.path.strip("/")] if on_network else [])]
+    if not all(re.fullmatch("[0-9]*", each) for each in databases):
+        raise ConfigurationError("RedisStore: the database of a Redis URL is a number, as in redis://host:6379/0.")
+    if on_network and re.search(r":0+$", parsed.netloc):
+        raise ConfigurationError("RedisStore: the port of a Redis URL is 1 to 65535, as in redis://host:6379/0.")
+    if on_network and "," in (parsed.hostname or ""):
+        raise ConfigurationError(
+            "RedisStore: a Redis URL has one host. Of a cluster name any node, redis+cluster://host:6379; for a Sentinel give "
+            "RedisStore a client of it."
+        )
 
 
 def _way_by_pool(pool: ConnectionPool, timeout: float) -> Way:

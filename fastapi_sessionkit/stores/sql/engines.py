@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from sqlalchemy import URL, NullPool
-from sqlalchemy.exc import ArgumentError, InvalidRequestError
+from sqlalchemy.exc import ArgumentError, InvalidRequestError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from .mistaken import missing_driver
 from .urls import refuse_memory, target, unusable
 
 
@@ -42,7 +43,11 @@ def made_engine(url_or_engine: str | URL | Path | AsyncEngine) -> MadeEngine:
     make = partial(create_async_engine, found.url, hide_parameters=True, connect_args=found.connect_args)
     try:
         return MadeEngine(make(poolclass=NullPool), partial(make, pool_pre_ping=True), found.behind_pgbouncer)
-    except (ArgumentError, InvalidRequestError, ModuleNotFoundError) as error:
+    except NoSuchModuleError as error:
+        raise unusable(f"SQLAlchemy has no database by the name of {found.url.drivername}://") from error
+    except ModuleNotFoundError as error:
+        raise missing_driver(found.url.drivername, error) or unusable(error) from error
+    except (ArgumentError, InvalidRequestError) as error:
         raise unusable(error) from error
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ...errors import ConfigurationError
+from .mistaken import refuse_file, refuse_foreign, refuse_parameter, refuse_port, refuse_several_hosts
 
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -98,6 +99,7 @@ def target(given: str | URL | Path) -> Target:
         ConfigurationError: it can't be used; says what to write. The text shows no password.
     """
     url = _url(given)
+    _check_ports(url)
     match url.drivername:
         case "sqlite+aiosqlite":
             return Target(_checked_sqlite(url))
@@ -105,23 +107,34 @@ def target(given: str | URL | Path) -> Target:
             return _for_asyncpg(url)
         case "postgresql+psycopg" | "postgresql+psycopg_async":
             return _for_psycopg(url)
+    refuse_foreign(url.drivername)
     return Target(url)
 
 
 def _url(given: object) -> URL:
     if isinstance(given, Path):
         return URL.create("sqlite+aiosqlite", database=str(given))
+    if isinstance(given, Engine):
+        raise ConfigurationError(
+            "SQLStore takes an asynchronous engine, and this one is not: make it with create_async_engine (from "
+            "sqlalchemy.ext.asyncio) and an asynchronous driver, sqlite+aiosqlite or postgresql+asyncpg, or give its URL"
+        )
     if not isinstance(given, (str, URL)) or not str(given).strip():
         raise ConfigurationError(
             "SQLStore takes a URL such as sqlite:///sessions.db, a Path, or an engine from create_async_engine, not "
             f"{type(given).__name__ if given else repr(given)}. Is an environment variable not set?"
         )
+    text = given.strip() if isinstance(given, str) else given
     try:
-        url = make_url(given.strip() if isinstance(given, str) else given)
+        url = make_url(text)
     except ArgumentError:
+        refuse_file(str(text))
         raise unusable("it is no URL") from None
     except ValueError:  # whose text may be a part of the password
+        refuse_several_hosts(str(text))
         raise unusable(_UNREADABLE) from None
+    if "," in (url.host or ""):
+        refuse_several_hosts(str(text))
     if "@" in (url.host or ""):  # what stands before it is a part of the password
         raise unusable(_UNREADABLE)
     return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
@@ -130,10 +143,23 @@ def _url(given: object) -> URL:
 def unusable(reason: object) -> ConfigurationError:
     """The error for a URL of a kind that can't be used."""
     return ConfigurationError(
-        "SQLStore needs the URL of an asynchronous driver that is installed, such as "
+        "SQLStore needs the URL of SQLite or PostgreSQL, or of an asynchronous driver that is installed, such as "
         "sqlite+aiosqlite:///sessions.db or postgresql+asyncpg://user:password@host/database "
         f"(pip install 'fastapi-sessionkit[sql]'): {reason}"
     )
+
+
+def _check_ports(url: URL) -> None:
+    """In the URL itself, and where several hosts stand in its parameters."""
+    for name in ("host", "port"):
+        values = url.query.get(name, ())
+        for value in (values,) if isinstance(values, str) else values:
+            for each in value.split(","):
+                port = each if name == "port" else each.rpartition(":")[2] if ":" in each else ""
+                if port.isdigit():
+                    refuse_port(int(port))
+    if url.port is not None:
+        refuse_port(url.port)
 
 
 # SQLite
@@ -180,6 +206,7 @@ def _for_asyncpg(url: URL) -> Target:
         elif name in _KNOWN_TO_BOTH:
             dsn[name] = value
         elif value.lower() not in _NEEDLESS.get(name, ()):
+            refuse_parameter(name, value)
             raise ConfigurationError(
                 f"SQLStore doesn't know the parameter {name!r} of this PostgreSQL URL: leave it out, or give SQLStore an "
                 "engine of your own (create_async_engine), which takes everything that the driver takes."
@@ -242,6 +269,8 @@ def _for_psycopg(url: URL) -> Target:
     behind_pgbouncer = _yes(_parameter(url, "pgbouncer") or "false", "pgbouncer")
     query.pop("pgbouncer", None)
     plain = {name: _parameter(url, name) for name in query}
+    for name, value in plain.items():
+        refuse_parameter(name, value)
     _check_with_libpq(plain)
     _check_values(plain)
     connect_args: dict[str, Any] = {"prepare_threshold": None} if behind_pgbouncer else {}

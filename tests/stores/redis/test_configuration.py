@@ -38,8 +38,34 @@ def test_a_url_that_can_not_work_is_refused_without_showing_its_password(url: st
     assert "hunter2" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgres://u:hunter2@h/d", "SQLStore(url)"),
+        ("postgresql+asyncpg://u:hunter2@h/d", "SQLStore(url)"),
+        ("sqlite:///hunter2.db", "SQLStore(url)"),
+        ("redis://:hunter2@h/sessions", "database of a Redis URL is a number"),
+        ("redis://:hunter2@h/-1", "database of a Redis URL is a number"),
+        ("redis://:hunter2@h/0/1", "database of a Redis URL is a number"),
+        ("redis://:hunter2@h?db=-1", "database of a Redis URL is a number"),
+        ("unix:///run/redis?db=-1", "database of a Redis URL is a number"),
+        ("redis://:hunter2@h:0/1", "1 to 65535"),
+        ("redis+cluster://:hunter2@h:0", "1 to 65535"),
+        ("redis://:hunter2@h:65536/1", "its port"),
+        ("redis://:hunter2@h1,h2/0", "one host"),
+        ("redis+cluster://:hunter2@h1,h2", "one host"),
+    ],
+)
+def test_a_url_that_is_meant_for_something_else_is_refused_by_what_to_write(url: str, said: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        RedisStore(url)
+
+    assert said in str(refusal.value)
+    assert "hunter2" not in str(refusal.value)
+
+
 def test_a_blocking_client_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="asyncio"):
+    with pytest.raises(ConfigurationError, match=r"asynchronous client, and this one is not.*redis\.asyncio"):
         RedisStore(BlockingRedis())  # type: ignore[arg-type]
 
 
