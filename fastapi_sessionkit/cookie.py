@@ -105,6 +105,7 @@ class SessionCookie:
         self._flags = "; ".join(flags)
         self._start = f"{self.name}=".encode()
         self._warned = False
+        self._warned_of_websocket = False
 
     def read(self, scope: Scope) -> Sequence[bytes]:
         """Every value that the cookie has, as it came: no unquoting, no decoding. One that is too long gives ``b""``."""
@@ -117,8 +118,19 @@ class SessionCookie:
                         return self._read_carefully(scope)
                     found = after.partition(b";")[0].strip(b" \t")
         if found is None:
+            if scope["type"] == "websocket":
+                self._warn_of_plain_websocket(scope)
             return ()
         return (found if len(found) <= LIMIT else b"",)
+
+    def _warn_of_plain_websocket(self, scope: Scope) -> None:
+        if self.secure and not self._warned_of_websocket and scope.get("scheme", "ws") == "ws":
+            self._warned_of_websocket = True
+            logger.warning(
+                "A WebSocket handshake over ws:// came without the session cookie, which is Secure: clients send it over "
+                'wss:// only, except to localhost. In a test write client.websocket_connect("wss://testserver/..."). '
+                "Behind a proxy that ends TLS, run the server with --proxy-headers."
+            )
 
     def _read_carefully(self, scope: Scope) -> Sequence[bytes]:
         """The same where the name comes more than once, perhaps as a part of another's name or value."""
