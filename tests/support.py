@@ -10,24 +10,13 @@ from fastapi.testclient import TestClient
 from pydantic import Field, model_validator
 
 from fastapi_sessionkit import MemoryStore, Session, SessionKit, SessionRecord
+from fastapi_sessionkit.testing import FakeClock
 
 SECRET = "a secret of more than thirty-two characters"
 SITE = "https://testserver"
+Clock = FakeClock
 COOKIE = "__Host-session"
 """The name of the session cookie where nothing else is set."""
-
-
-class Clock:
-    """Unix seconds that move only when told to. A kit takes it as ``clock=``, a store too."""
-
-    def __init__(self, now: float = 1_700_000_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class AppSession(Session):

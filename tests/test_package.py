@@ -105,7 +105,15 @@ def test_a_public_name_lives_in_a_module_without_an_underscore(name: str) -> Non
 def test_the_helpers_for_tests_have_a_module_of_their_own() -> None:
     testing = import_module(f"{PACKAGE}.testing")
 
-    assert sorted(testing.__all__) == ["SessionBackendContract", "SessionStoreContract", "session_of", "signed_in"]
+    assert testing.__all__ == sorted(
+        [
+            "FakeClock",
+            "SessionBackendContract",
+            "SessionStoreContract",
+            "session_of",
+            "signed_in",
+        ]
+    )
     assert all(hasattr(testing, name) for name in testing.__all__)
 
 
@@ -180,7 +188,20 @@ def test_annotations_are_never_postponed(name: str) -> None:
 
 # What importing it costs
 
-HEAVY = ["redis", "sqlalchemy", "asyncpg", "aiosqlite", "httpx", "cryptography", "pytest", "jinja2", "typer", "uvicorn"]
+HEAVY = [
+    "redis",
+    "sqlalchemy",
+    "asyncpg",
+    "aiosqlite",
+    "httpx",
+    "httpx2",
+    "cryptography",
+    "pytest",
+    "hypothesis",
+    "jinja2",
+    "typer",
+    "uvicorn",
+]
 
 
 @pytest.mark.parametrize("name", [PACKAGE, f"{PACKAGE}.testing", f"{PACKAGE}.stores.base", f"{PACKAGE}.stores.memory"])

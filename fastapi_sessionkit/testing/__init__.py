@@ -8,14 +8,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from .clients import session_of, signed_in
+from .clock import FakeClock
 
 if TYPE_CHECKING:
     from .contract import SessionBackendContract, SessionStoreContract
 
-__all__ = ["SessionBackendContract", "SessionStoreContract", "session_of", "signed_in"]
+__all__ = [
+    "FakeClock",
+    "SessionBackendContract",
+    "SessionStoreContract",
+    "session_of",
+    "signed_in",
+]
+
+_LATER = {"SessionBackendContract": "contract", "SessionStoreContract": "contract"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(importlib.import_module(f"{__name__}.contract"), name)
+    if name in _LATER:
+        return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
