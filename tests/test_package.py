@@ -110,6 +110,7 @@ def test_the_helpers_for_tests_have_a_module_of_their_own() -> None:
             "FakeClock",
             "SessionBackendContract",
             "SessionStoreContract",
+            "assert_access",
             "session_of",
             "signed_in",
         ]

@@ -1,4 +1,4 @@
-"""Helpers for your tests: sign a client in without a login route, and read back what it holds.
+"""Helpers for your tests: sign a client in without a login route, read back what it holds, say who may do what.
 
 ``SessionStoreContract`` and ``SessionBackendContract`` are the suites that every store and every backend pass;
 subclass them to prove your own. They need pytest, so they are loaded only when somebody asks for them.
@@ -7,6 +7,7 @@ subclass them to prove your own. They need pytest, so they are loaded only when 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .access_tables import assert_access
 from .clients import session_of, signed_in
 from .clock import FakeClock
 
@@ -17,6 +18,7 @@ __all__ = [
     "FakeClock",
     "SessionBackendContract",
     "SessionStoreContract",
+    "assert_access",
     "session_of",
     "signed_in",
 ]
