@@ -112,6 +112,7 @@ def test_the_helpers_for_tests_have_a_module_of_their_own() -> None:
             "SessionStoreContract",
             "assert_access",
             "session_of",
+            "sessions_of",
             "signed_in",
         ]
     )

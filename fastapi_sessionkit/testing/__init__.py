@@ -1,7 +1,8 @@
 """Helpers for your tests: sign a client in without a login route, read back what it holds, say who may do what.
 
 ``SessionStoreContract`` and ``SessionBackendContract`` are the suites that every store and every backend pass;
-subclass them to prove your own. They need pytest, so they are loaded only when somebody asks for them.
+subclass them to prove your own. They need pytest, and ``sessions_of`` needs Hypothesis, so they are loaded only when
+somebody asks for them.
 """
 
 import importlib
@@ -13,6 +14,7 @@ from .clock import FakeClock
 
 if TYPE_CHECKING:
     from .contract import SessionBackendContract, SessionStoreContract
+    from .strategies import sessions_of
 
 __all__ = [
     "FakeClock",
@@ -20,10 +22,11 @@ __all__ = [
     "SessionStoreContract",
     "assert_access",
     "session_of",
+    "sessions_of",
     "signed_in",
 ]
 
-_LATER = {"SessionBackendContract": "contract", "SessionStoreContract": "contract"}
+_LATER = {"SessionBackendContract": "contract", "SessionStoreContract": "contract", "sessions_of": "strategies"}
 
 
 def __getattr__(name: str) -> Any:
