@@ -107,7 +107,9 @@ class SessionMiddleware:
             if self.guard is not None:
                 await self.guard.enforce(own, scope)
                 if own.asked:
-                    own.judges = (*own.judges, (self.guard.enforce, scope))
+                    # As it is now: routing moves what a mount has taken off the path into the scope's ``root_path``.
+                    before_routing = own.scope if own.app is self.host else dict(scope)
+                    own.judges = (*own.judges, (self.guard.enforce, before_routing))
         except HTTPException as refusal:
             await self._respond(refusal, scope, receive, send)
         else:
