@@ -253,7 +253,7 @@ def _passes_as_preflight(scope: Scope, *, routed: bool) -> bool:
 
 
 def _page(path: str, name: str) -> Pattern:
-    if "*" in path:
+    if not {"*", "{", "}"}.isdisjoint(path):
         raise ConfigurationError(f"RouterGuard({name}=...) is one page, not a pattern: {path!r}")
     return Pattern(path)
 

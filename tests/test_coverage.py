@@ -12,6 +12,7 @@ from starlette.routing import Mount, compile_path
 
 from fastapi_sessionkit._paths.coverage import Coverage, coverage, covers
 from fastapi_sessionkit._paths.patterns import Pattern
+from tests.test_patterns import NAME, is_plain, text_of
 
 NEVER, POSSIBLE, CERTAIN = Coverage.NEVER, Coverage.POSSIBLE, Coverage.CERTAIN
 
@@ -47,7 +48,8 @@ LITERALS = ["a", "b", "7", "ab", "a.json", "a-b"]
 
 
 def patterns(longest: int, literals: Sequence[str] = LITERALS) -> st.SearchStrategy[str]:
-    return st.lists(st.sampled_from([*literals, "*", "**"]), max_size=longest).map(lambda parts: "/" + "/".join(parts))
+    parts = st.sampled_from([*literals, NAME, "*", "**"])
+    return st.lists(parts, max_size=longest).filter(is_plain).map(text_of)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -94,6 +96,17 @@ def said(answer: Coverage) -> set[bool]:
         ("/users/**", "/users/", CERTAIN),
         ("/users", "/users/", CERTAIN),
         ("/users", "/Users", NEVER),
+        ("/users/{user_id}", "/users/{id}", CERTAIN),
+        ("/users/{user_id}/**", "/users/{id}", CERTAIN),
+        ("/users/{user_id}/**", "/users/{id}/posts/{post}", CERTAIN),
+        ("/users/{user_id}", "/users/{id:int}", CERTAIN),
+        ("/users/{user_id}", "/users/me", CERTAIN),
+        ("/users/{user_id}", "/users/{p:path}", POSSIBLE),
+        ("/users/{user_id}/**", "/users/{p:path}", POSSIBLE),  # not /users/
+        ("/users/{user_id}", "/users", NEVER),
+        ("/users/{user_id}", "/users/{id}/posts", NEVER),
+        ("/{a}/b", "/{p:path}/b", POSSIBLE),
+        ("/{a}/**/b", "/{p:path}/b", CERTAIN),
         ("/admin/**", "/users/{id}", NEVER),
         ("/admin/**", "/{tenant}/users", POSSIBLE),
         ("/*/users", "/{tenant}/users", CERTAIN),
@@ -239,6 +252,13 @@ def test_a_convertor_registered_anew_is_read_anew(monkeypatch: pytest.MonkeyPatc
         ("/**/*", "/*/**", True),
         ("/*/**/*", "/**/*/*", True),
         ("/**/a/b/**", "/a/**/b", False),
+        ("/users/{id}", "/users/{user_id}", True),
+        ("/users/{id}", "/users/me", True),
+        ("/users/me", "/users/{id}", False),
+        ("/users/*", "/users/{id}", True),
+        ("/users/{id}", "/users/*", False),
+        ("/users/{id}/**", "/users/*", True),
+        ("/**/{id}", "/*", True),
     ],
 )
 def test_an_earlier_pattern_hides_a_later_one(earlier: str, later: str, expected: bool) -> None:

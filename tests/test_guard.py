@@ -520,6 +520,8 @@ def test_a_pattern_that_can_never_match_is_refused(pattern: str) -> None:
         {"login_path": "login"},
         {"login_path": ""},
         {"login_path": "/login/**"},
+        {"login_path": "/login/{name}"},
+        {"home_path": "/{name}"},
         {"login_path": "/lo\ngin"},
         {"home_path": "https://evil.example"},
         {"home_path": "//evil.example"},

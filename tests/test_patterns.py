@@ -1,6 +1,7 @@
 """The glob syntax of rules and the index over many of them."""
 
 import dataclasses
+import re
 import sys
 from collections.abc import Callable
 from itertools import cycle, islice
@@ -15,7 +16,21 @@ from fastapi_sessionkit.errors import ConfigurationError
 
 SEGMENTS = ["a", "b", "ab"]
 
-patterns = st.lists(st.sampled_from([*SEGMENTS, "*", "**"]), max_size=6).map(lambda parts: "/" + "/".join(parts))
+NAME = "{}"  # stands for a name that no other segment has
+
+
+def text_of(parts: list[str]) -> str:
+    return "/" + "/".join(f"{{n{number}}}" if part == NAME else part for number, part in enumerate(parts))
+
+
+def is_plain(parts: list[str]) -> bool:
+    """Whether each name stands for one segment and no other: not between two wildcards."""
+    wild = [number for number, part in enumerate(parts) if "*" in part]
+    return not any(wild and wild[0] < number < wild[-1] for number, part in enumerate(parts) if part == NAME)
+
+
+segments = st.sampled_from([*SEGMENTS, NAME, "*", "**"])
+patterns = st.lists(segments, max_size=6).filter(is_plain).map(text_of)
 paths = st.builds(
     lambda parts, slash: "/" + "/".join(parts) + (slash if parts else ""),
     st.lists(st.sampled_from([*SEGMENTS, "z", "*", "**"]), max_size=8),
@@ -24,7 +39,7 @@ paths = st.builds(
 
 
 def reference(pattern: str, path: str) -> bool:
-    """The contract's three sentences, as slow and as plain as they come."""
+    """The contract's four sentences, as slow and as plain as they come."""
 
     def match(wanted: list[str], given: list[str]) -> bool:
         if not wanted:
@@ -32,9 +47,10 @@ def reference(pattern: str, path: str) -> bool:
         if wanted[0] in ("*", "**"):
             least = 1 if wanted[0] == "*" else 0
             return any(match(wanted[1:], given[skip:]) for skip in range(least, len(given) + 1))
-        return bool(given) and given[0] == wanted[0] and match(wanted[1:], given[1:])
+        return bool(given) and wanted[0] in (given[0], "{id}") and match(wanted[1:], given[1:])
 
-    return match([part for part in pattern.split("/") if part], [part for part in path.split("/") if part])
+    named = re.sub(r"\{\w+\}", "{id}", pattern)
+    return match([part for part in named.split("/") if part], [part for part in path.split("/") if part])
 
 
 def index_of(texts: list[str]) -> PatternIndex[int]:
@@ -56,6 +72,11 @@ def index_of(texts: list[str]) -> PatternIndex[int]:
         ("/**/*/b", ["/a/b", "/a/b/b"], ["/b", "/"]),
         ("/**/new", ["/new", "/a/new"], ["/a/new/x"]),
         ("/a.b+c", ["/a.b+c"], ["/axb+c", "/a.bbc"]),
+        ("/users/{id}", ["/users/7", "/users/7/", "/users/{id}"], ["/users", "/users/", "/users/7/x", "/Users/7"]),
+        ("/users/{id}/**", ["/users/7", "/users/7/", "/users/7/x/y"], ["/users", "/users/"]),
+        ("/{a}", ["/a", "/b/"], ["/", "", "/a/b"]),
+        ("/{a}/x/{b}", ["/a/x/b", "/x/x/x"], ["/a/x", "/a/y/b", "/a/x/b/c"]),
+        ("/**/{a}", ["/x", "/x/y"], ["/", ""]),
         ("/100%/caf\u00e9 x", ["/100%/caf\u00e9 x"], ["/100/caf\u00e9 x"]),
     ],
 )
@@ -120,7 +141,24 @@ def test_a_star_in_the_request_path_is_no_wildcard() -> None:
         ("/a\u2029", "control"),
         ("/a\ufffd", "unreadable"),
         ("/a" + chr(0xDC80), "unreadable"),
-        ("/users/{id}", "has * for {name}"),
+        ("/users/{id}.json", "stands alone between slashes"),
+        ("/users/x{id}", "stands alone between slashes"),
+        ("/users/{id", "stands alone between slashes"),
+        ("/users/id}", "stands alone between slashes"),
+        ("/users/{a}{b}", "stands alone between slashes"),
+        ("/users/{{id}}", "stands alone between slashes"),
+        ("/users/}{", "stands alone between slashes"),
+        ("/users/{", "stands alone between slashes"),
+        ("/users/{}", "a Python identifier"),
+        ("/users/{1}", "a Python identifier"),
+        ("/users/{user-id}", "a Python identifier"),
+        ("/users/{ id}", "a Python identifier"),
+        ("/users/{id:int}", "{name} for a route's {name:int}"),
+        ("/{id}/{id}", "{id} stands in it twice"),
+        ("/{id}/**/{id}", "{id} stands in it twice"),
+        ("/**/users/{id}/**", "one segment or another"),
+        ("/*/{id}/*", "one segment or another"),
+        ("/{*}", "* and ** stand alone"),
         ("/files/{p:path}", "** for {name:path}"),
         ("/a?x=1", "only the path"),
         ("/a#top", "only the path"),
@@ -195,6 +233,37 @@ def test_patterns_with_the_same_literal_behind_a_wildcard_stay_apart() -> None:
     assert [index.find(path) for path in paths] == [0, 1, 2, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("text", "path", "named"),
+    [
+        ("/users/{user_id}/**", "/users/7", {"user_id": "7"}),
+        ("/users/{user_id}/**", "/users/7/", {"user_id": "7"}),
+        ("/users/{user_id}/**", "/users/7/users/8", {"user_id": "7"}),
+        ("/**/users/{user_id}", "/users/7/users/8", {"user_id": "8"}),
+        ("/{tenant}/*/{user_id}", "/acme/a/b/c/7", {"tenant": "acme", "user_id": "7"}),
+        ("/{a}/{b}/**/*/{c}/x", "/1/2/3/4/x", {"a": "1", "b": "2", "c": "4"}),
+        ("/users/{user_id}", "/users/{user_id}", {"user_id": "{user_id}"}),
+        ("/users/**", "/users/7", {}),
+    ],
+)
+def test_a_name_stands_for_one_segment_and_always_for_the_same(text: str, path: str, named: dict[str, str]) -> None:
+    assert Pattern(text).matches(path)
+    assert Pattern(text).named_segments(path) == named
+
+
+@given(patterns, paths)
+def test_what_a_name_stands_for_is_the_one_segment_that_may_stand_there(text: str, path: str) -> None:
+    """With its own segment in place of a name, a pattern still matches the path, and with another one it does not."""
+    pattern = Pattern(text)
+    if not pattern.matches(path):
+        return
+
+    for name, segment in pattern.named_segments(path).items():
+        if "*" not in segment:
+            assert reference(text.replace(f"{{{name}}}", segment), path)
+        assert not reference(text.replace(f"{{{name}}}", "another"), path)
+
+
 def test_an_empty_index_finds_nothing() -> None:
     assert index_of([]).find("/") is None
 
@@ -259,6 +328,8 @@ def calls_of(action: Callable[[], object]) -> int:
         ("/*/*/thing{}", "/api/v1/thing{}"),
         ("/api/*/thing{}/**", "/api/v1/other/y"),
         ("/**/thing{}/**", "/thing{}"),
+        ("/users/{{id}}/thing{}/**", "/users/7/thing{}/x"),
+        ("/{{tenant}}/thing{}/{{id}}", "/acme/thing{}/7"),
     ],
 )
 def test_a_thousand_rules_take_as_many_calls_as_one(family: str, path: str) -> None:

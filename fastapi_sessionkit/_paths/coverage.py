@@ -103,13 +103,13 @@ def _must_match(automaton: Automaton, parts: Iterable[_Part]) -> bool:
 
 
 def _at_worst(automaton: Automaton, active: int) -> int:
-    """What any number of any segments is sure to leave: the wildcards.
+    """What any number of any segments is sure to leave: the wildcards that take any number of them.
 
     Where single segments are still asked for, the worst number is none; after that, it is one that fits no literal.
     There is no third case: behind a wildcard whatever an earlier atom would accept is accepted, so only the last
-    active wildcard counts.
+    active wildcard counts. A run of single segments without a ``**`` at its end is left behind by one segment too many.
     """
-    return automaton.past_rest(active & (automaton.one | automaton.rest))
+    return automaton.past_rest(active & automaton.lasting)
 
 
 @lru_cache(1_024)

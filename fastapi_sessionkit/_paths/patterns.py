@@ -1,16 +1,18 @@
 """The glob syntax of rules, and an index that decides as fast for a thousand of them as for one.
 
-A pattern is whole segments: a literal, ``*`` (one or more segments) or ``**`` (none or more). Case counts. One
-trailing slash on a request path does not: ``/admin/`` is read as ``/admin``.
+A pattern is whole segments: a literal, ``{name}`` (one segment), ``*`` (one or more segments) or ``**`` (none or more).
+Case counts. One trailing slash on a request path does not: ``/admin/`` is read as ``/admin``.
 
-Inside, a pattern is its *atoms*, a normal form in which ``*`` is exactly one segment and ``**`` ends every run of
-wildcards: ``/a/**/*/b`` becomes ``a * ** b``. Nothing backtracks or recurses: a path takes one step a segment in each
-of at most two automata, whatever it and the patterns look like.
+Inside, a pattern is its *atoms*, a normal form in which ``*`` is exactly one segment and a ``**`` ends its run of
+wildcards: ``/a/**/{name}/b`` becomes ``a * ** b``. Nothing backtracks or recurses: a path takes one step a segment in
+each of at most two automata, whatever it and the patterns look like. Which segment a name stands for is no matter of
+matching: it is counted from the path's start or its end.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from ..errors import ConfigurationError
@@ -25,7 +27,6 @@ UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd\ud800-\udfff\\]"
 _MISTAKES = (
     (re.compile(r"\A(?!/)"), "it starts with a slash, as in '/admin/**'"),
     (UNREADABLE, "a request path with a backslash, a control or an unreadable character is refused before any rule"),
-    (re.compile(r"[{}]"), "this is how a route is written; a rule has * for {name} and ** for {name:path}"),
     (re.compile(r"[?#]"), "a rule sees only the path; leave out the query and the fragment"),
     (re.compile(r"%[0-9A-Fa-f]{2}"), "paths are matched percent-decoded; write the character itself"),
     (re.compile(r"//"), "a request path with an empty segment is refused before any rule; write one slash"),
@@ -42,26 +43,29 @@ class Automaton:
     nothing, because two ways to the same atom are the same bit. The bit behind a pattern's last atom is its end.
     """
 
-    __slots__ = ("ends", "literals", "one", "rest", "start", "width")
+    __slots__ = ("ends", "lasting", "literals", "one", "rest", "start", "width")
 
     def __init__(self) -> None:
         self.literals: dict[str, int] = {}
         self.one: int = 0
         self.rest: int = 0
+        self.lasting: int = 0  # the atoms of each run of wildcards that a ``**`` ends
         self.start: int = 0
         self.ends: int = 0
         self.width: int = 0
 
     def add(self, atoms: Iterable[str]) -> int:
         """Add a pattern and return its end bit's index."""
-        first = bit = 1 << self.width
+        first = bit = run = 1 << self.width  # a run of wildcards begins at ``run``
         for atom in atoms:
             if atom == REST:
                 self.rest |= bit
+                self.lasting |= (bit << 1) - run
             elif atom == ONE:
                 self.one |= bit
             else:
                 self.literals[atom] = self.literals.get(atom, 0) | bit
+                run = bit << 1
             bit <<= 1
         self.start |= self.past_rest(first)
         self.ends |= bit
@@ -94,21 +98,27 @@ class Automaton:
 class Pattern:
     """A rule's pattern, checked when it is made; immutable, and equal to a pattern of the same text.
 
+    Attributes:
+        names: each ``{name}`` and where it stands among a path's segments, counted from the start, or from the end if
+            negative.
+
     Raises:
         ConfigurationError: the text is no pattern, or one that could never match; it says what to write instead.
     """
 
     text: str
     segments: tuple[str, ...] = field(compare=False, repr=False)
+    names: tuple[tuple[str, int], ...] = field(compare=False, repr=False)
     atoms: tuple[str, ...] = field(compare=False, repr=False)
     automaton: Automaton = field(compare=False, repr=False)
 
     def __init__(self, text: str) -> None:
         _check(text)
         segments = tuple(_split(text))
-        atoms, automaton = _normal_form(segments), Automaton()
+        names, atoms, automaton = _names(text, segments), _normal_form(segments), Automaton()
         automaton.add(atoms)
-        for name, value in (("text", text), ("segments", segments), ("atoms", atoms), ("automaton", automaton)):
+        values = {"text": text, "segments": segments, "names": names, "atoms": atoms, "automaton": automaton}
+        for name, value in values.items():
             object.__setattr__(self, name, value)
 
     def matches(self, path: str) -> bool:
@@ -118,6 +128,11 @@ class Pattern:
         other, which is why a request with one has to be refused before it is matched.
         """
         return _is_path(path) and bool(self.automaton.run(_split(path)))
+
+    def named_segments(self, path: str) -> Mapping[str, str]:
+        """What each ``{name}`` stands for in a path that the pattern matches."""
+        segments = _split(path)
+        return MappingProxyType({name: segments[at] for name, at in self.names})
 
 
 class PatternIndex(Generic[T]):
@@ -184,10 +199,44 @@ def _split(path: str) -> list[str]:
 def _normal_form(segments: tuple[str, ...]) -> tuple[str, ...]:
     atoms: list[str] = []
     for segment in segments:
-        if segment in (ONE, REST) and atoms and atoms[-1] == REST:
+        if segment[0] != "{" and segment not in (ONE, REST):
+            atoms.append(segment)
+            continue
+        any_number = segment in (ONE, REST)
+        if atoms[-1:] == [REST]:
             atoms.pop()
-        atoms += (ONE, REST) if segment == ONE else (segment,)
+            any_number = True
+        if segment != REST:
+            atoms.append(ONE)
+        if any_number:
+            atoms.append(REST)
     return tuple(atoms)
+
+
+def _names(text: str, segments: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    """Each ``{name}`` and its place. Between two of ``*`` and ``**`` it could be one segment or another."""
+    wild = [at for at, segment in enumerate(segments) if segment in (ONE, REST)]
+    names: dict[str, int] = {}
+    for at, segment in enumerate(segments):
+        if "{" not in segment and "}" not in segment:
+            continue
+        name = segment[1:-1]
+        if segment[0] != "{" or segment[-1] != "}" or not name.isidentifier():
+            raise ConfigurationError(
+                f"{text!r} is not a pattern: {{name}} is a Python identifier in braces and stands alone between slashes, as "
+                "in '/users/{user_id}'; write {name} for a route's {name:int}, and ** for {name:path}."
+            )
+        if name in names:
+            raise ConfigurationError(
+                f"{text!r} is not a pattern: {segment} stands in it twice; give each its own name."
+            )
+        if wild and wild[0] < at < wild[-1]:
+            raise ConfigurationError(
+                f"{text!r} is not a pattern: between two of * and ** {segment} could be one segment or another; write "
+                "a {name} for each single segment, as in '/api/{version}/users/{user_id}/**'."
+            )
+        names[name] = at if not wild or at < wild[0] else at - len(segments)
+    return tuple(names.items())
 
 
 def _bits(number: int) -> Iterator[int]:
