@@ -68,7 +68,7 @@ def takes(value: object, count: int) -> bool:
 
     Of a function that wraps another one, one of the two has to take them.
     """
-    return callable(value) and any(_binds(value, count, follow_wrapped=follow) for follow in (False, True))
+    return callable(value) and any(binds(value, count, follow_wrapped=follow) for follow in (False, True))
 
 
 def is_asynchronous(value: object) -> bool:
@@ -82,7 +82,8 @@ def answers_at_once(value: object) -> bool:
     return takes(value, 0) and not is_asynchronous(value)
 
 
-def _binds(function: Callable[..., Any], count: int, *, follow_wrapped: bool) -> bool:
+def binds(function: Callable[..., Any], count: int, *, follow_wrapped: bool) -> bool:
+    """Whether a function, or the one that it wraps, can be called with so many arguments. What has no signature can."""
     try:
         signature = inspect.signature(function, follow_wrapped=follow_wrapped)
     except (TypeError, ValueError):

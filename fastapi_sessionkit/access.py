@@ -4,10 +4,13 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import partial
 from inspect import isawaitable
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from ._settings import takes
 from .errors import ConfigurationError
@@ -15,6 +18,10 @@ from .errors import ConfigurationError
 logger: logging.Logger = logging.getLogger(__name__)
 
 Names = Collection[str]
+Segments: TypeAlias = Mapping[str, str]
+"""Segments of a path by the names that a rule's pattern, or a route, gives them."""
+
+NO_SEGMENTS: Segments = MappingProxyType({})
 
 Pending: TypeAlias = Coroutine[Any, Any, None]
 """An answer that takes waiting: await it, and ask again."""
@@ -56,15 +63,19 @@ class Subject:
     Attributes:
         access: how the application reads it.
         before: the session as it was when its id was rotated away, where the request came by that id: it has no role
-            and no permission that this had not.
+            and no permission that this had not, and owns nothing that this did not.
+        segments: the named segments of the path that is decided about.
     """
 
-    __slots__ = ("_age", "_answers", "_session", "access", "before")
+    __slots__ = ("_age", "_answers", "_session", "access", "before", "segments")
 
-    def __init__(self, session: Any, access: Access = Access(), age: float | None = None) -> None:
+    def __init__(
+        self, session: Any, access: Access = Access(), age: float | None = None, segments: Segments = NO_SEGMENTS
+    ) -> None:
         self._session: Any = session
         self.access: Access = access
         self.before: Any = None
+        self.segments: Segments = segments
         self._age = age
         self._answers: dict[Hashable, Any] | None = None
 
@@ -82,6 +93,22 @@ class Subject:
     def age(self) -> float | None:
         """Seconds since the user signed in; ``None`` when nobody can say."""
         return self._age
+
+    def at(self, segments: Segments) -> "Subject":
+        """The same somebody, for a decision about a path with these segments. Another one's segments can't get into it."""
+        subject = Subject(self.session, self.access, self.age, segments)
+        subject.before = self.before
+        return subject
+
+    def owns(self, text: str, field: str) -> bool:
+        """Whether a text is the value of a field of the session, or one of its values."""
+        sessions = (self._session,) if self.before is None else (self._session, self.before)
+        try:
+            return all(_has_text(getattr(session, field, None), text) for session in sessions)
+        except Exception as error:  # noqa: BLE001 - it denies
+            why = error if isinstance(error, _UnreadableError) else origin_of(error)
+            logger.error("The session's %s can't be compared with a path, so it owns nothing: %s", field, why)  # noqa: TRY400
+            return False
 
     def names(self, attribute: str, hook: str) -> frozenset[str] | tuple[str, ...] | Pending | None:
         """The names that an ``Access`` hook gives, or without one an attribute of the session; none where that fails.
@@ -143,20 +170,40 @@ def origin_of(error: Exception) -> str:
     return f"{type(error).__name__} in {frame.name}, {PurePath(frame.filename).name}:{frame.lineno}"
 
 
-class _NoNamesError(TypeError):
+class _UnreadableError(TypeError):
     """The text is safe to log."""
+
+
+def _has_text(value: Any, text: str) -> bool:
+    if value is None:
+        return False
+    if isinstance(value, Collection) and not isinstance(value, str | bytes | bytearray | memoryview | Mapping | Enum):
+        return text in [_text_of(each) for each in value if each is not None]
+    return _text_of(value) == text
+
+
+def _text_of(value: Any) -> str:
+    """How an id stands in a path. What else may be a value has a text that says something about Python, not about it."""
+    plain = value.value if isinstance(value, Enum) else value
+    if isinstance(plain, str):
+        return str.__str__(plain)
+    if isinstance(plain, int | UUID) and not isinstance(plain, bool):
+        return str(plain)
+    raise _UnreadableError(
+        f"a text, a whole number or a UUID is needed, or a list of them, not a {type(value).__name__}"
+    )
 
 
 def _names_in(given: Any) -> frozenset[str]:
     """The names. Part of one string is no name, and the keys of a mapping may be what is *not* granted."""
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Collection):
-        raise _NoNamesError(f"a list of strings is needed, not a {type(given).__name__}")
+        raise _UnreadableError(f"a list of strings is needed, not a {type(given).__name__}")
     if not all(isinstance(name, str) for name in given):
-        raise _NoNamesError(f"the {type(given).__name__} holds what is no string")
+        raise _UnreadableError(f"the {type(given).__name__} holds what is no string")
     return frozenset(given)
 
 
 def _no_names(what: str, attribute: str, error: Exception) -> frozenset[str]:
-    why = error if isinstance(error, _NoNamesError) else origin_of(error)
+    why = error if isinstance(error, _UnreadableError) else origin_of(error)
     logger.error("%s could not give %s, so it counts as none: %s", what, attribute, why)
     return frozenset()

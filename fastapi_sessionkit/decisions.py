@@ -9,7 +9,7 @@ from operator import is_not
 from ._paths.coverage import covers
 from ._paths.patterns import ONE, REST, Pattern, PatternIndex
 from .access import Access
-from .requirements import Requirement, custom, name_of
+from .requirements import Requirement, check_of_session, name_of
 from .rules import Rule
 
 
@@ -53,7 +53,7 @@ class Choice:
         check = access.check
         if check is None or self.rule is None or self.requirement is None:
             return self.requirement
-        return custom(partial(check, self.rule), name_of(check))
+        return check_of_session(partial(check, self.rule), name_of(check))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from ._application.routes import path_segments
 from ._request.lookup import request_session_of
 from ._request.request_session import RequestSession
 from ._settings import Duration
@@ -53,13 +54,17 @@ async def is_authenticated(connection: HTTPConnection) -> bool:
 class _Asks(Generic[M]):
     """A dependency that asks a requirement. Equal to any other that asks the same of the same kit."""
 
-    __slots__ = ("_hash", "kit", "name", "requirement")
+    __slots__ = ("_hash", "_takes_segments", "kit", "name", "requirement")
 
     def __init__(self, requirement: Requirement, kit: object | None = None, name: str = "") -> None:
         self.requirement: Requirement = requirement
         self.kit: object | None = kit
         self.name: str = name
+        self._takes_segments = any(leaf.takes_segments for leaf in requirement.leaves())
         self._hash = hash((type(self), requirement, kit))
+
+    def _subject(self, own: RequestSession[Any], scope: Scope) -> Subject:
+        return own.subject().at(path_segments(scope)) if self._takes_segments else own.subject()
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and other.kit is self.kit and other.requirement == self.requirement
@@ -107,7 +112,7 @@ class Required(_Asks[M], SecurityBase):
         """
         own = request_session_of(connection.scope, self.name, self.kit)
         await own.settle_now()
-        subject = own.subject()
+        subject = self._subject(own, connection.scope) if self._takes_segments else own.subject()
         if self.requirement.refusal_now(subject) is not None:  # what can be told at once costs no further call
             await self._require(subject)
         own.judges = (*own.judges, (self._judge, connection.scope))
@@ -115,8 +120,8 @@ class Required(_Asks[M], SecurityBase):
         fulfilling: M = session
         return fulfilling
 
-    async def _judge(self, own: RequestSession[Any], _: Scope) -> None:
-        await self._require(own.subject())
+    async def _judge(self, own: RequestSession[Any], scope: Scope) -> None:
+        await self._require(self._subject(own, scope))
 
     async def _require(self, subject: Subject) -> None:
         if await refusal_of(self.requirement, subject) is None:
@@ -139,7 +144,7 @@ class Asked(_Asks[bool]):
         """Whether it does; ``False`` when nobody is signed in."""
         own = request_session_of(connection.scope, self.name, self.kit)
         await own.settle_now()
-        return await refusal_of(self.requirement, own.subject()) is None
+        return await refusal_of(self.requirement, self._subject(own, connection.scope)) is None
 
 
 require_session: Required[Any] = Required(signed_in, name="require_session")

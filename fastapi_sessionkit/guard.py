@@ -144,7 +144,8 @@ class RouterGuard(Frozen):
             age: seconds since the user signed in, for ``fresh``.
         """
         choice = self._choice(method, path)
-        return await _decision(choice, choice.required(access), Subject(session, access, age))
+        segments = choice.pattern.named_segments(path)
+        return await _decision(choice, choice.required(access), Subject(session, access, age, segments))
 
     async def enforce(self, own: RequestSession[Any], scope: Scope, *, routed: bool = False) -> None:
         """Let the request pass, or raise what it is answered with. Loads the session only where it matters.
@@ -173,6 +174,8 @@ class RouterGuard(Frozen):
         else:
             await own.settle()
             subject = own.subject()
+            if choice.pattern.names:
+                subject = subject.at(choice.pattern.named_segments(path))
             if not self.debug and requirement.refusal_now(subject) is None:
                 return
         decision = await _decision(choice, requirement, subject)

@@ -9,8 +9,9 @@ from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from ._settings import CLOCK_SKEW, Duration, in_seconds, require_text
-from .access import Access, Pending, Subject, origin_of
+from ._request.spelling import probably_meant
+from ._settings import CLOCK_SKEW, Duration, binds, in_seconds, require_text
+from .access import Access, Pending, Segments, Subject, origin_of
 from .errors import ConfigurationError
 
 __all__ = [
@@ -22,11 +23,13 @@ __all__ = [
     "all_of",
     "any_of",
     "any_permission",
+    "check_of_session",
     "check_readable",
     "custom",
     "fresh",
     "name_of",
     "no_dependency_message",
+    "owner",
     "permission",
     "refusal_of",
     "require_hashable",
@@ -37,11 +40,12 @@ __all__ = [
 logger: logging.Logger = logging.getLogger(__name__)
 
 NOBODY = "nobody is signed in"
+_USER_ID = "user_id"
 MOST_ALTERNATIVES = 32
 """Conjunctions that one requirement may be spelled out as."""
 
-Check = Callable[[Any], bool | Awaitable[bool]]
-"""A function of the session, or of ``None`` when nobody is signed in."""
+Check = Callable[[Any], bool | Awaitable[bool]] | Callable[[Any, Segments], bool | Awaitable[bool]]
+"""A function of the session, or of ``None`` when nobody is signed in; and, if it takes two arguments, of the segments."""
 Alternatives: TypeAlias = tuple[tuple["Requirement", ...], ...]
 
 
@@ -54,10 +58,14 @@ class Requirement(ABC):
 
     __slots__ = ()
 
-    reads: ClassVar[str] = ""
+    reads: str = ""
     """The attribute of the session that this reads, if any."""
     hook: ClassVar[str] = ""
     """The ``Access`` hook that is asked instead, where the kit has one."""
+    variable: str = ""
+    """The named segment that this reads, if any: a rule's pattern, or a route's path, that has none is a mistake."""
+    takes_segments: bool = True
+    """Whether a dependency has to look for the segments of the path before it asks."""
 
     @property
     @abstractmethod
@@ -141,6 +149,7 @@ class _BuiltIn(Requirement):
     """A requirement with one predicate, ``refusal_now``, whoever asks."""
 
     __slots__ = ()
+    takes_segments = False
 
     @abstractmethod
     def refusal_now(self, subject: Subject) -> str | Pending | None:
@@ -207,9 +216,29 @@ class _Fresh(_BuiltIn):
 
 
 @dataclass(frozen=True, slots=True)
+class _Owner(_BuiltIn):
+    takes_segments = True
+    variable: str
+    reads: str
+
+    @property
+    def name(self) -> str:
+        return f"owner:{self.variable}" if self.reads == _USER_ID else f"owner:{self.variable}({self.reads})"
+
+    def refusal_now(self, subject: Subject) -> str | None:
+        if subject.is_nobody:
+            return NOBODY
+        segment = subject.segments.get(self.variable)
+        if not segment:
+            return f"the path has no {self.variable}"
+        return None if subject.owns(segment, self.reads) else f"{self.name} is somebody else's"
+
+
+@dataclass(frozen=True, slots=True)
 class _Custom(_BuiltIn):
-    check: Check
+    check: Callable[..., Any]
     label: str
+    takes_segments: bool = False
 
     @property
     def name(self) -> str:
@@ -219,8 +248,9 @@ class _Custom(_BuiltIn):
         return hash(self.label)  # the check may be unhashable, such as an instance of a dataclass with __call__
 
     def refusal_now(self, subject: Subject) -> str | Pending | None:
+        given = (subject.session, subject.segments) if self.takes_segments else (subject.session,)
         answer: str | Pending | None = subject.once(
-            id(self), partial(self.check, subject.session), self._verdict, partial(_raised, self.name)
+            id(self), partial(self.check, *given), self._verdict, partial(_raised, self.name)
         )
         return answer
 
@@ -368,16 +398,56 @@ def fresh(max_age: Duration | None = None, *, seconds: float = 0, minutes: float
     return _Fresh(in_seconds(max_age, "fresh(max_age)"))
 
 
+def owner(variable: str, field: str = _USER_ID) -> Requirement:
+    """Whoever a segment of the path names: ``Rule("/users/{user_id}/**", requires=owner("user_id"))``.
+
+    Compared as text, letter by letter, with a text, a whole number or a UUID. A field that is ``None``, and a value that is
+    something else, denies.
+
+    Args:
+        variable: the name of the segment in the rule's pattern; of a dependency, the route's path parameter.
+        field: the session's field that has to have this value, or, where it is a collection, has to hold it.
+    """
+    given: dict[str, object] = {"variable": variable, "field": field}
+    for name, value in given.items():
+        if not isinstance(value, str) or not value.isidentifier():
+            raise ConfigurationError(
+                f'owner({name}) is a name, as in owner("user_id") or owner("team", field="teams"), not {value!r}'
+            )
+    return _Owner(variable, field)
+
+
 def custom(fn: Check, name: str | None = None) -> Requirement:
     """A check of your own: ``fn(session)``, sync or async, gets ``None`` when nobody is signed in.
 
-    An exception denies and is logged. ``name`` is by default the function's.
+    A function that takes two arguments gets the named segments of the path as well: ``fn(session, segments)``, where
+    ``segments["user_id"]`` is the text that stands for ``{user_id}``. An argument with a default is not given. An exception
+    denies and is logged. ``name`` is by default the function's.
     """
     if not callable(fn):
         raise ConfigurationError(f"custom() takes a function of the session, not {fn!r}")
     if name is not None:
         require_text(name, "custom(name=...)")
-    return _Custom(fn, name or name_of(fn))
+    return _Custom(fn, name or name_of(fn), _takes_segments(fn))
+
+
+def check_of_session(fn: Callable[[Any], Any], name: str) -> Requirement:
+    """A check that gets the session alone, without a look at what it takes."""
+    return _Custom(fn, name)
+
+
+def _takes_segments(fn: Callable[..., Any]) -> bool:
+    """Whether a function takes two arguments, rather than one. What takes both is asked for the one that it wraps."""
+    for follow_wrapped in (False, True):
+        one, two = (binds(fn, count, follow_wrapped=follow_wrapped) for count in (1, 2))
+        if not one and not two:
+            raise ConfigurationError(
+                f"A check takes the session, or the session and the segments of the path: {name_of(fn)} takes neither one "
+                "argument nor two"
+            )
+        if one is not two:
+            return two
+    return False
 
 
 def name_of(fn: Callable[..., Any]) -> str:
@@ -389,14 +459,26 @@ def name_of(fn: Callable[..., Any]) -> str:
 def check_readable(requirement: Requirement, model: type, access: Access) -> Requirement:
     """The requirement, or ``ConfigurationError`` when it asks for what neither the model nor a hook can tell."""
     for leaf in requirement.leaves():
-        if not leaf.reads or getattr(access, leaf.hook) is not None:
+        if not leaf.reads or (leaf.hook and getattr(access, leaf.hook) is not None) or _may_have(model, leaf):
             continue
-        if not hasattr(model, leaf.reads) and leaf.reads not in getattr(model, "model_fields", ()):
-            raise ConfigurationError(
-                f"{leaf.name} can't be asked of a {model.__name__}, which has no {leaf.reads}: subclass Session, or say "
-                f"how to read it with SessionKit(access=Access({leaf.hook}=lambda session: ...))"
-            )
+        instead = (
+            f"subclass Session, or say how to read it with SessionKit(access=Access({leaf.hook}=lambda session: ...))"
+            if leaf.hook
+            else "name a field that it has, or give it one"
+        )
+        raise ConfigurationError(
+            f"{leaf.name} can't be asked of a {model.__name__}, which has no {leaf.reads}: {instead}"
+        )
     return requirement
+
+
+def _may_have(model: type, leaf: Requirement) -> bool:
+    """Whether a session of the model has what is read: a field, a property, or, without a hook, an extra field."""
+    fields = getattr(model, "model_fields", ())
+    if hasattr(model, leaf.reads) or leaf.reads in fields:
+        return True
+    takes_extra = getattr(model, "model_config", {}).get("extra") == "allow"
+    return takes_extra and not leaf.hook and probably_meant(leaf.reads, fields) is None
 
 
 def _names(names: tuple[object, ...], what: str) -> tuple[str, ...]:

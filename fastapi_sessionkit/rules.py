@@ -10,6 +10,7 @@ from ._frozen import Frozen
 from ._paths.patterns import Pattern
 from ._paths.redirects import checked_target
 from ._settings import Duration, require_bool, require_list
+from .access import Segments
 from .errors import ConfigurationError
 from .requirements import Requirement, all_of, custom, signed_in
 
@@ -34,13 +35,15 @@ class Rule(Frozen):
 
     Args:
         pattern: ``/admin`` itself; ``*`` stands for one or more segments, ``**`` for zero or more: ``/admin/**``
-            covers ``/admin``. Case counts, one trailing slash of the request does not. At most 1,000 characters.
+            covers ``/admin``; ``{name}`` for exactly one, which ``owner("name")`` and functions read. Case counts, one
+            trailing slash of the request does not. At most 1,000 characters.
         role: has this role.
         roles: has one of these roles.
         permission: has this permission.
         permissions: has all of these permissions.
-        allow: ``allow(session)``, sync or async; gets ``None`` when nobody is signed in. An exception denies, and so
-            does an answer that is neither ``True`` nor plainly false, such as a coroutine.
+        allow: ``allow(session)``, sync or async; gets ``None`` when nobody is signed in, and the named segments if it takes
+            two arguments. An exception denies, and so does an answer that is neither ``True`` nor plainly false, such as
+            a coroutine.
         fresh: signed in no longer ago than this; a ``timedelta`` or seconds.
         requires: any requirement, for example ``role("editor") & permission("reports:write") | role("admin")``.
         public: open to everybody; stands alone.
@@ -61,7 +64,7 @@ class Rule(Frozen):
         roles: Collection[str] | NotGiven = NOT_GIVEN,
         permission: str | NotGiven = NOT_GIVEN,
         permissions: Collection[str] | NotGiven = NOT_GIVEN,
-        allow: Callable[[Any], Any] | NotGiven = NOT_GIVEN,
+        allow: Callable[[Any], Any] | Callable[[Any, Segments], Any] | NotGiven = NOT_GIVEN,
         fresh: Duration | NotGiven = NOT_GIVEN,
         requires: Requirement | NotGiven = NOT_GIVEN,
         public: bool = False,
@@ -89,10 +92,20 @@ class Rule(Frozen):
             raise ConfigurationError(f"Rule({pattern!r}, public=True) is open to everybody, so it takes no condition")
         self.public: bool = public
         self.requirement: Requirement | None = None if public else all_of(*given) if given else signed_in
+        self._check_variables()
 
     def matches(self, path: str, method: str = "GET") -> bool:
         """Whether the rule is about this path and method."""
         return self.covers_method(method.upper()) and self.path.matches(path)
+
+    def _check_variables(self) -> None:
+        names = dict(self.path.names)
+        for leaf in () if self.requirement is None else self.requirement.leaves():
+            if leaf.variable and leaf.variable not in names:
+                raise ConfigurationError(
+                    f"Rule({self.pattern!r}) has no {{{leaf.variable}}}, which {leaf} reads: write it for one segment, as in "
+                    f"'/users/{{{leaf.variable}}}/**'"
+                )
 
     def covers_method(self, method: str) -> bool:
         """Whether the rule is about this method."""

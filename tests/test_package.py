@@ -26,7 +26,7 @@ PROMISED = {
         "has_any_permission has_role_permission require require_role require_permission require_any_permission "
         "require_fresh"
     ),
-    "requirements": "Requirement signed_in role permission any_permission fresh custom",
+    "requirements": "Requirement signed_in role permission any_permission fresh owner custom",
     "mutation": "set_session update_session clear_session regenerate_session",
     "guard": "RouterGuard Rule Access Decision login_redirect_target",
     "storage": "SessionBackend SessionDirectory CookieBackend StoreBackend SessionStore SessionRecord MemoryStore",

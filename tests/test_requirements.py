@@ -257,7 +257,7 @@ async def test_a_refusal_gives_its_reason(requirement: Requirement, session: Ses
     assert await requirement.refusal(Subject(session)) == reason
 
 
-@pytest.mark.parametrize("requirement", [role("admin"), permission("x"), fresh(1), custom(lambda _: 1 / 0)], ids=str)  # type: ignore[arg-type, return-value]
+@pytest.mark.parametrize("requirement", [role("admin"), permission("x"), fresh(1), custom(lambda _: 1 / 0)], ids=str)  # type: ignore[arg-type]
 async def test_a_reason_holds_no_value_of_the_session(requirement: Requirement) -> None:
     session = Session(user_id="SECRET", email="SECRET@x", role="SECRET", permissions=("SECRET",))
 

@@ -27,7 +27,7 @@ from ..session import Session
 from .kits import Place, places
 from .makers import is_ours, made_by, maker_in, plain
 from .parameters import Models, built_session, sent_sessions, unresolved
-from .routes import below, dependants
+from .routes import below, dependants, parameters_of
 
 _OF_NO_KIT = frozenset({get_session, get_session_info, is_authenticated})
 
@@ -46,6 +46,7 @@ _EXAMPLES = {
     "permission": '"reports:read"',
     "any_permission": '"reports:read", "reports:write"',
     "fresh": "minutes=10",
+    "owner": '"user_id"',
 }
 """What a maker of dependencies or requirements is called with, for example."""
 
@@ -77,6 +78,7 @@ def check_routes(app: Starlette) -> None:
             _check_parameters(where, endpoint, models)
             for dependency in below(endpoint, overridden):
                 _check_called(where, dependency.call)
+                _check_variables(where, dependency.call)
                 _check_built(where, dependency.call, models)
                 _check_parameters(where, dependency, models)
             _check_answers(where, endpoint, overridden)
@@ -125,6 +127,17 @@ def _check_called(where: str, call: Any) -> None:
             f"{where}: {name} is no dependency, for FastAPI would take from the client what it is called with: call "
             f"{name}(request, ...) in the endpoint, or in a dependency of your own"
         )
+
+
+def _check_variables(where: str, call: Any) -> None:
+    """Refuse ``Depends(require(owner("user_id")))`` where the path has no ``{user_id}``: it would refuse everybody."""
+    call = plain(call)
+    for leaf in call.requirement.leaves() if isinstance(call, Required | Asked) else ():
+        if leaf.variable and leaf.variable not in parameters_of(where):
+            raise ConfigurationError(
+                f"{where}: {leaf} reads the path parameter {leaf.variable}, and this path has none: write it as "
+                f"{{{leaf.variable}}}, or name one that it has"
+            )
 
 
 def _check_answers(where: str, endpoint: Dependant, overridden: Container[Any]) -> None:

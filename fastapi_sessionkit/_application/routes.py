@@ -2,12 +2,17 @@
 
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Host, Mount, Router
+from starlette.routing import PARAM_REGEX, BaseRoute, Host, Mount, Router
+from starlette.types import Scope
+
+from ..access import Segments
+from ..guard import route_path
 
 ANYTHING = "/{path:path}"
 _LAYERS = 32  # of middleware around what is mounted: more than anybody has, and an end for what has itself as its app
@@ -73,6 +78,31 @@ def mounted(route: BaseRoute) -> Starlette | Router | None:
 def path_of(context: RouteContext) -> str:
     """The path of a route as it is included; none of a ``Host``."""
     return getattr(in_place(context), "path", None) or ""
+
+
+def parameters_of(path: str) -> frozenset[str]:
+    """The names of a path's parameters, as a route writes it."""
+    return frozenset(name for name, _ in PARAM_REGEX.findall(path))
+
+
+def path_segments(scope: Scope) -> Segments:
+    """The path parameters of the route that was found, as text.
+
+    A converter other than ``str`` and ``path`` has many texts for one value: ``007`` is 7 to ``{id:int}``. Only the one
+    that the value itself is written as counts, and a parameter that came as another one is left out.
+    """
+    found = scope.get("path_params") or {}
+    return MappingProxyType(
+        {name: str(value) for name, value in found.items() if isinstance(value, str) or _is_plain(scope, name, value)}
+    )
+
+
+def _is_plain(scope: Scope, name: str, value: object) -> bool:
+    """Whether a converted value is written in the path as Python writes it."""
+    path, endpoint = route_path(scope), scope.get("endpoint")
+    routes = (in_place(context) for _, context in contexts(scope["app"]))
+    matches = [route.path_regex.match(path) for route in routes if getattr(route, "endpoint", None) is endpoint]
+    return {match[name] for match in matches if match and name in match.groupdict()} == {str(value)}
 
 
 def keepers_of_routes(app: Starlette) -> Iterator[tuple[Any, str]]:

@@ -7,7 +7,7 @@ from typing import Any, Generic
 import anyio
 from starlette.types import Message, Scope
 
-from ..access import Access, Subject
+from ..access import NO_SEGMENTS, Access, Segments, Subject
 from ..backends.base import Loaded
 from ..errors import Forbidden, NotAuthenticated, SessionKitError
 from .changes import Action, Changes
@@ -70,6 +70,7 @@ class MarkedSession(Subject, Generic[M]):
         self.outer: Any = outer  # the session of the kit around this one, or ``None``
         self._session: M | None = None
         self.before: Any = None
+        self.segments: Segments = NO_SEGMENTS
         self.loaded: Loaded | None = None
         self.asked: bool = False
         self.closed: bool = False

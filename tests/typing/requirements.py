@@ -1,5 +1,6 @@
 """Checked by mypy and pyright, never run: requirements, rules, access hooks and backends."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import assert_type
 
@@ -22,6 +23,7 @@ from fastapi_sessionkit import (
     any_permission,
     custom,
     fresh,
+    owner,
     permission,
     role,
     signed_in,
@@ -36,6 +38,24 @@ async def is_ada_later(session: Session | None) -> bool:
     return is_ada(session)
 
 
+def owns_draft(session: Session | None, segments: Mapping[str, str]) -> bool:
+    return is_ada(session) and segments["draft"] == "42"
+
+
+async def owns_draft_later(session: Session | None, segments: Mapping[str, str]) -> bool:
+    return owns_draft(session, segments)
+
+
+def of_three(session: Session | None, segments: Mapping[str, str], more: int) -> bool:
+    return owns_draft(session, segments)
+
+
+assert_type(owner("user_id") | owner("team", field="teams"), Requirement)
+assert_type(custom(owns_draft) & custom(owns_draft_later), Requirement)
+custom(of_three)  # type: ignore[arg-type]
+Rule("/{draft}", allow=of_three)  # type: ignore[arg-type]
+Rule("/{draft}", allow=owns_draft, requires=custom(lambda session, segments: bool(segments["draft"])))
+Rule("/{draft}", allow=lambda session, segments: session is not None and segments["draft"] == session.user_id)
 assert_type(role("editor") & permission("reports:write") | role("admin"), Requirement)
 assert_type(signed_in, Requirement)
 assert_type(any_permission("a", "b"), Requirement)
