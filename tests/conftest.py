@@ -7,7 +7,7 @@ tried by ``pytest --hypothesis-profile=others``.
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support import Clock
+from tests.support import PASSED, Clock
 
 # No example fails for being slow: that is about the machine, and what else it does.
 settings.register_profile("others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,3 +34,14 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's shell must not decide what a test sees."""
     for name in ("SESSIONKIT_SECRET_KEY", "FASTAPI_ENV"):
         monkeypatch.delenv(name, raising=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test about what has run comes when everything has."""
+    items.sort(key=lambda item: item.name.startswith("test_last_of_all_"))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep which tests have passed, with any of their parameters."""
+    if report.when == "call" and report.passed:
+        PASSED.add(report.nodeid.partition("[")[0])

@@ -17,6 +17,8 @@ SITE = "https://testserver"
 Clock = FakeClock
 COOKIE = "__Host-session"
 """The name of the session cookie where nothing else is set."""
+PASSED: set[str] = set()
+"""The tests that have passed in this run, with any of their parameters."""
 
 
 class AppSession(Session):
