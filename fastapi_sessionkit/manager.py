@@ -11,7 +11,7 @@ from typing import Any, Generic
 
 from starlette.requests import HTTPConnection
 
-from ._request.codec import M, Misfit, SessionCodec
+from ._request.codec import M, Misfit, SessionCodec, is_storable
 from ._request.envelope import opened
 from ._request.lookup import request_session_of_kit
 from ._request.request_session import SCOPE_KEY, RequestSession
@@ -30,11 +30,7 @@ def _can_be(user_id: object) -> bool:
     """Whether a user can have that id. What a client made up must not reach a store, where it may be an error."""
     if not isinstance(user_id, str):
         raise TypeError(f"kit.sessions takes a user_id as text, as str() gives it, not {user_id!r}")
-    try:
-        user_id.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\x00" not in user_id
+    return is_storable(user_id)
 
 
 @dataclass(frozen=True, slots=True)

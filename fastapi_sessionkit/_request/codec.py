@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, LiteralString, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, PydanticSerializationError, to_json
@@ -122,13 +122,15 @@ class SessionCodec(Generic[M]):
         return f"{where[0] if known else 'the whole'}: {detail['type']}"
 
     def check_readable(self, session: M, data: bytes) -> None:
-        """Refuse to save what would not be read back.
+        """Refuse to save what would not be read back, or what no engine keeps.
 
         Raises:
-            pydantic.ValidationError: the model does not take what it gives as JSON.
+            pydantic.ValidationError: the model does not take what it gives as JSON, or the ``user_id`` is no text for a
+                database.
             TypeError: a field comes back as something else, a secret as asterisks for example.
         """
         read = fields_of(self.load(data))
+        self._require_storable(read)
         for name, value in fields_of(session).items():
             if name in type(session).model_fields:
                 is_kept = name in read and _is_alike(value, read[name])
@@ -154,6 +156,7 @@ class SessionCodec(Generic[M]):
         """
         self._refuse_misspelt(changes)
         self._require_known(changes)
+        self._require_storable(changes)
         try:
             self._validate(changes)
         except ValidationError as error:
@@ -218,6 +221,10 @@ class SessionCodec(Generic[M]):
         kept = {name: value for name, value in fields_of(session).items() if name not in gone}
         return self._validate({**kept, **changes})
 
+    def _require_storable(self, fields: Mapping[str, Any]) -> None:
+        if not is_storable(str(fields.get("user_id", ""))):
+            raise _refusal(self.model, "user_id", "unstorable", "must not contain NUL or half of a surrogate pair")
+
     def _refuse_misspelt(self, changes: Mapping[str, Any], there: Collection[str] = ()) -> None:
         """Refuse a new extra field whose name is all but that of a declared one."""
         for name in changes:
@@ -225,10 +232,7 @@ class SessionCodec(Generic[M]):
             meant = None if name in known or name in there else probably_meant(name, known)
             if meant is not None:
                 text = "The model has no such field: did you mean {meant}? An extra field of that name must be declared"
-                error = PydanticCustomError("misspelt", text, {"meant": repr(meant)})
-                raise ValidationError.from_exception_data(
-                    self.model.__name__, [{"type": error, "loc": (name,), "input": None}], hide_input=True
-                )
+                raise _refusal(self.model, name, "misspelt", text, {"meant": repr(meant)})
 
     def _validate(self, fields: Mapping[str, Any]) -> M:
         self._require_known(fields)
@@ -248,6 +252,23 @@ def fields_of(session: BaseModel) -> dict[str, Any]:
     held = session.__dict__
     declared = {name: held[name] for name in type(session).model_fields if name in held}  # vars() may have lost one
     return {**declared, **(session.__pydantic_extra__ or {})}
+
+
+def is_storable(user_id: str) -> bool:
+    """Whether databases can keep an id: it is text in UTF-8, and PostgreSQL knows no NUL."""
+    try:
+        return b"\x00" not in user_id.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _refusal(
+    model: type[BaseModel], name: str, kind: LiteralString, text: LiteralString, context: dict[str, Any] | None = None
+) -> ValidationError:
+    error = PydanticCustomError(kind, text, context)
+    return ValidationError.from_exception_data(
+        model.__name__, [{"type": error, "loc": (name,), "input": None}], hide_input=True
+    )
 
 
 def lost(name: str, value: Any) -> TypeError:
