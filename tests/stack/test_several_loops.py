@@ -62,7 +62,7 @@ def in_threads(work: Callable[[int], Any]) -> list[BaseException]:
 
 
 def test_24_updates_of_one_session_from_8_threads_all_count(store: SessionStore) -> None:
-    world = World(Contended(store), time.time)  # type: ignore[arg-type]
+    world = World(Contended(store), time.time)
     token = asyncio.run(signed_in(world))
 
     async def update(_: int) -> None:
@@ -76,7 +76,7 @@ def test_24_updates_of_one_session_from_8_threads_all_count(store: SessionStore)
 
 
 def test_24_sign_ins_of_one_user_from_8_threads_leave_as_many_as_allowed(store: SessionStore) -> None:
-    world = World(Contended(store), time.time, max_sessions_per_user=3)  # type: ignore[arg-type]
+    world = World(Contended(store), time.time, max_sessions_per_user=3)
     asyncio.run(signed_in(world))
 
     async def sign_in(_: int) -> None:
