@@ -2,17 +2,17 @@
 
 import json
 import operator
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from enum import Enum
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Generic, LiteralString, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError, PydanticSerializationError, to_json
 
 from .envelope import NAME, Envelope, opened
-from .parts import Path, parts_of, unwrapped
+from .overlay import Overlay
+from .parts import Path, fields_of, parts_of
+from .read_back import is_alike, is_said
 from .releases import FIRST, MigrationFailed, Release
 from .spelling import probably_meant
 
@@ -133,9 +133,9 @@ class SessionCodec(Generic[M]):
         self._require_storable(read)
         for name, value in fields_of(session).items():
             if name in type(session).model_fields:
-                is_kept = name in read and _is_alike(value, read[name])
+                is_kept = name in read and is_alike(value, read[name])
             else:  # an extra may be left out where it is empty
-                is_kept = _is_said(value, read[name]) if name in read else not value
+                is_kept = is_said(value, read[name]) if name in read else not value
             if not is_kept:
                 raise lost(name, value)
 
@@ -186,7 +186,7 @@ class SessionCodec(Generic[M]):
         others = {
             path: part for path, part in parts_of(changed).items() if parts.get(path) is not part and path not in same
         }
-        body = _Overlay(others).laid(envelope.body, before, after)
+        body = Overlay(others).laid(envelope.body, before, after)
         if not self._reads_alike(body, after):  # what the model does not write, a validator reads all the same
             body = after
         return envelope._replace(body=body).data()
@@ -247,13 +247,6 @@ class SessionCodec(Generic[M]):
             raise ValueError(f"{NAME} is the library's own name: call the field something else")
 
 
-def fields_of(session: BaseModel) -> dict[str, Any]:
-    """The declared fields and the extra ones, by name."""
-    held = session.__dict__
-    declared = {name: held[name] for name in type(session).model_fields if name in held}  # vars() may have lost one
-    return {**declared, **(session.__pydantic_extra__ or {})}
-
-
 def is_storable(user_id: str) -> bool:
     """Whether databases can keep an id: it is text in UTF-8, and PostgreSQL knows no NUL."""
     try:
@@ -278,44 +271,6 @@ def lost(name: str, value: Any) -> TypeError:
         "leaves out excluded fields and writes asterisks for secrets; give the field a PlainSerializer that writes the "
         "value, or keep it elsewhere"
     )
-
-
-def _is_alike(given: Any, read: Any) -> bool:
-    """Whether a value came back as it was. One that equals nothing but itself is taken for any other of its type."""
-    if given == read:
-        return True
-    knows_itself_only = getattr(type(given), "__eq__", None) is getattr(object, "__eq__", None)
-    return knows_itself_only and type(given) is type(read) and not isinstance(given, Enum)
-
-
-def _is_said(value: Any, read: Any) -> bool:
-    """Whether JSON says what is in an extra field, at any depth: of a secret it says asterisks, of what is excluded nothing."""
-    if hasattr(value, "get_secret_value") or isinstance(value, Iterator):  # an iterator is empty the next time
-        return False
-    if isinstance(value, BaseModel) or is_dataclass(value):
-        if _reads_itself(value, read) or not isinstance(read, (dict, list)):
-            return True
-        value = unwrapped(value)
-        value = fields_of(value) if isinstance(value, BaseModel) else value
-    given, written = _inside(value), _inside(read)
-    return len(given) == len(written) and all(map(_is_said, given, written))
-
-
-def _inside(value: Any) -> list[Any]:
-    if is_dataclass(value):
-        value = {each.name: getattr(value, each.name) for each in fields(value)}
-    if isinstance(value, Mapping):
-        return [*value, *value.values()]
-    return list(value) if isinstance(value, (list, tuple, set, frozenset, deque)) else []
-
-
-def _reads_itself(value: Any, read: Any) -> bool:
-    """Whether an object's own type makes the same of what JSON says of it."""
-    try:
-        again = TypeAdapter(type(value)).validate_json(to_json(read), by_alias=False, by_name=True)
-    except Exception:  # noqa: BLE001 - a validator of the application's may raise anything
-        return False
-    return _is_alike(value, again)
 
 
 def differing(was: Mapping[str, Any], now: Mapping[str, Any], differs: Callable[[Any, Any], bool]) -> list[str]:
@@ -353,62 +308,3 @@ def _at(data: Any, path: Path) -> Any:
     for name in path:
         data = data.get(name) if isinstance(data, dict) else None
     return data
-
-
-@dataclass(frozen=True, slots=True)
-class _Overlay:
-    """Stored JSON with the difference between two dumps of the session in it laid over.
-
-    Attributes:
-        others: the objects of the changed session that stand where there was none, or another one. Nothing that this
-            process does not know of the one that was there is the other's.
-    """
-
-    others: Mapping[Path, Any]
-
-    def laid(self, stored: bytes, before: bytes, after: bytes) -> bytes:
-        merged = self._merge(json.loads(stored), json.loads(before), json.loads(after), ())
-        return json.dumps(merged, separators=(",", ":")).encode()
-
-    def _merge(self, stored: Any, before: Any, after: Any, path: Path) -> Any:
-        if before == after:
-            return stored
-        if isinstance(stored, dict) and isinstance(before, dict) and isinstance(after, dict):
-            return self._merge_objects(stored, before, after, path)
-        if (
-            isinstance(stored, list)
-            and isinstance(before, list)
-            and isinstance(after, list)
-            and len(stored) == len(before)
-        ):
-            return _merge_lists(stored, before, after)
-        return after
-
-    def _merge_objects(
-        self, stored: dict[str, Any], before: dict[str, Any], after: dict[str, Any], path: Path
-    ) -> dict[str, Any]:
-        # What is not in a dump of the session is a field that this process does not know.
-        unknown = {name: value for name, value in stored.items() if name not in before}
-        if path in self.others and (unknown or not isinstance(self.others[path], dict)):
-            return after
-        known = {
-            name: self._merge(stored[name], before[name], value, (*path, name))
-            if name in stored and name in before
-            else value
-            for name, value in after.items()
-        }
-        return unknown | known
-
-
-def _merge_lists(stored: list[Any], before: list[Any], after: list[Any]) -> list[Any]:
-    """The items that did not change, at both ends, as they are stored. What one item holds is no other's."""
-    start = _common(before, after)
-    shortest = min(len(before), len(after)) - start
-    end = min(_common(before[::-1], after[::-1]), shortest)
-    return stored[:start] + after[start : len(after) - end] + stored[len(stored) - end :]
-
-
-def _common(before: list[Any], after: list[Any]) -> int:
-    """How many items two lists begin with alike."""
-    pairs = enumerate(zip(before, after, strict=False))
-    return next((place for place, (was, now) in pairs if was != now), min(len(before), len(after)))

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from .codec import FieldPatch, M, Misfit, SessionCodec, differing, fields_of, lost
-from .parts import Path, leaves_out, parts_of
+from .codec import FieldPatch, M, Misfit, SessionCodec, differing, lost
+from .parts import Path, fields_of, leaves_out, parts_of
 
 
 @dataclass(frozen=True, slots=True)

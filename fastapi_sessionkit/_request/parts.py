@@ -13,6 +13,13 @@ Path = tuple[str, ...]
 _OBJECTS = frozenset({"model", "dataclass", "typed-dict"})  # types in a schema of Pydantic's core
 
 
+def fields_of(session: BaseModel) -> dict[str, Any]:
+    """The declared fields and the extra ones, by name."""
+    held = session.__dict__
+    declared = {name: held[name] for name in type(session).model_fields if name in held}  # vars() may have lost one
+    return {**declared, **(session.__pydantic_extra__ or {})}
+
+
 def parts_of(session: BaseModel) -> dict[Path, Any]:
     """The objects inside a session by where they stand. What is in a list has no place of its own and is left out."""
     found: dict[Path, Any] = {}

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from .codec import M, SessionCodec, fields_of
+from .codec import M, SessionCodec
+from .parts import fields_of
 
 
 def restricted(codec: SessionCodec[M], session: M, before: bytes) -> M | None:
