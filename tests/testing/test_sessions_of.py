@@ -1,5 +1,6 @@
 """``sessions_of``: sessions for property tests."""
 
+import math
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -37,6 +38,11 @@ class Renamed(Session):
     team: str = Field(alias="group")
 
 
+class Noted(Session):
+    note: str = "as nobody would draw it"
+    ratio: float = 1.0
+
+
 class Visitor(BaseModel):
     job: Literal["cook", "waiter"]
 
@@ -71,6 +77,18 @@ VARIETIES: dict[str, Any] = {
 @pytest.mark.parametrize("sought", VARIETIES.values(), ids=VARIETIES)
 def test_fields_vary_and_have_their_defaults_at_times(sought: Any) -> None:
     assert find(sessions_of(AppSession), sought) is not None
+
+
+@pytest.mark.parametrize("is_default", [True, False])
+def test_a_default_is_drawn_too(is_default: bool) -> None:
+    default = Noted(user_id="ada").note
+
+    assert find(sessions_of(Noted), lambda s: (s.note == default) is is_default) is not None
+
+
+@given(sessions_of(Noted, ratio=st.sampled_from([math.nan, math.inf, 0.5])))
+def test_what_would_not_be_read_back_is_not_drawn(session: Noted) -> None:
+    assert session.ratio == 0.5
 
 
 @given(sessions_of(AppSession, role="customer", roles=st.sampled_from([(), ("vip",)]), team="blue"))

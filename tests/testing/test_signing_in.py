@@ -162,10 +162,31 @@ async def ends(reached: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+def not_entered_once(store: Any) -> AppSession | None:
+    app, kit = application(store)
+    client = signed_in(client_of(app), kit, ADA)
+    return session_of(client, kit)
+
+
+def asynchronous_once(store: Any) -> AppSession | None:
+    async def test() -> AppSession | None:
+        app, kit = application(store)
+        async with async_client(app) as client:
+            signed_in(client, kit, ADA)
+            session = session_of(client, kit)
+            assert (await client.get("/me")).json() == "ada"
+            return session
+
+    return asyncio.run(test())
+
+
 class LoopBoundStore(MemoryStore):
     """Waits for an answer, and serves the loop of its first call only, as a driver's pool does."""
 
     loop: asyncio.AbstractEventLoop | None = None
+
+    async def aclose(self) -> None:
+        self.loop = None
 
     async def _answer(self) -> None:
         loop = asyncio.get_running_loop()
@@ -190,6 +211,11 @@ def test_an_entered_client_asks_the_store_on_the_loop_of_its_application() -> No
 
         assert client.get("/me").json() == "ada"
         assert session_of(client, kit) == ADA
+
+
+@pytest.mark.parametrize("way", [not_entered_once, asynchronous_once])
+def test_a_store_that_is_tied_to_a_loop_is_let_go_of(way: Callable[[Any], AppSession | None]) -> None:
+    assert way(LoopBoundStore()) == ADA
 
 
 def test_an_entered_client_keeps_the_connections_of_its_application(make_backend: Callable[[], Any]) -> None:
