@@ -156,6 +156,34 @@ def test_get_session_info_gives_the_clocks_or_none(
     assert seen == [None, SessionInfo(began, began, began, began + timedelta(days=7))]
 
 
+@pytest.mark.parametrize(("ttl", "lives"), [(None, timedelta(days=7)), (3_600, timedelta(hours=1))])
+def test_get_session_info_of_a_sign_in_in_the_same_request_is_what_it_will_be(
+    app: FastAPI, client: TestClient, kit: SessionKit[AppSession], clock: Clock, ttl: float | None, lives: timedelta
+) -> None:
+    seen: list[SessionInfo | None] = []
+
+    @app.post("/")
+    async def sign_in(request: Request) -> None:
+        seen.append(await get_session_info(request))
+        kit.set_session(request, EDITOR, ttl=ttl)
+        seen.append(await get_session_info(request))
+
+    @app.get("/")
+    async def read(info: Annotated[Any, Depends(get_session_info)]) -> None:
+        seen.append(info)
+
+    signed_in(client, kit, EDITOR)
+    clock.advance(86_400)
+    began = datetime.fromtimestamp(clock(), UTC)
+    client.post("/")
+    client.get("/")
+
+    before, *after = seen
+    assert before is not None
+    assert before.created_at == began - timedelta(days=1)
+    assert after == [SessionInfo(began, began, began, began + lives)] * 2
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "answer"),
     [

@@ -7,6 +7,7 @@ import anyio
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from fastapi_sessionkit import (
     CookieSettings,
@@ -241,6 +242,33 @@ def test_the_application_may_answer_a_failed_commit_itself(
     response = client.post("/")
 
     assert (response.status_code, response.json()) == (503, "sorry")
+
+
+def test_what_goes_on_sending_after_a_failed_commit_adds_nothing_to_the_answer(
+    stored: SessionKit[AppSession], store: RecordingStore
+) -> None:
+    """An application may take the error in ``send`` for a client that has gone, and carry on."""
+    app, client = application(stored)
+    refused: list[type[OSError]] = []
+
+    async def stubborn(scope: Scope, receive: Receive, send: Send) -> None:
+        stored.update_session(Request(scope), tier="premium")
+        for message in (
+            {"type": "http.response.start", "status": 200, "headers": []},
+            {"type": "http.response.body", "body": b"done"},
+        ):
+            try:
+                await send(message)
+            except OSError as error:
+                refused.append(type(error))
+
+    app.mount("/stubborn", stubborn)
+    signed_in(client, stored, ADA)
+    store.broken = {"replace"}
+    answer = client.get("/stubborn/")
+
+    assert (answer.status_code, "done" in answer.text) == (503, False)
+    assert len(refused) == 2
 
 
 # What a handler may do about a failed commit

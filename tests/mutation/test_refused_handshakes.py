@@ -124,3 +124,29 @@ def test_where_the_server_can_send_a_response_the_session_moves(
     cookie = refusal.value.headers["set-cookie"]  # type: ignore[attr-defined]
     assert COOKIE in cookie
     assert held not in cookie
+
+
+@pytest.mark.anyio
+async def test_a_refusal_by_closing_says_no_more_than_that(stored: SessionKit[AppSession]) -> None:
+    """A closing message has no headers; a server may choke on them."""
+    app, client = application(stored)
+    signed_in(client, stored, ADA)
+
+    @app.websocket("/ws")
+    async def endpoint(websocket: WebSocket) -> None:
+        await stored.require_session(websocket)
+        await websocket.close(4000)
+
+    cookie = f"{COOKIE}={client.cookies[COOKIE]}".encode()
+    scope = {"type": "websocket", "path": "/ws", "scheme": "wss", "query_string": b"", "headers": [(b"cookie", cookie)]}
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+
+    assert sent == [{"type": "websocket.close", "code": 4000, "reason": ""}]

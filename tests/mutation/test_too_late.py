@@ -122,6 +122,57 @@ def test_while_the_commit_waits_for_the_store_every_helper_raises(
     assert (session.note, session.tier) == ("committed", "free")
 
 
+@every_helper
+def test_after_an_unhandled_error_every_helper_raises_and_says_so(
+    kit: SessionKit[AppSession], helper: Callable[[Request], None]
+) -> None:
+    app, _ = application(kit)
+    client = client_of(app, raise_server_exceptions=False)
+
+    @app.exception_handler(Exception)
+    async def handler(request: Request, error: Exception) -> Response:
+        with pytest.raises(SessionKitError, match="the request has failed"):
+            helper(request)
+        return Response("told", 500)
+
+    @app.post("/")
+    async def endpoint() -> None:
+        raise RuntimeError
+
+    answer = signed_in(client, kit, ADA).post("/")
+
+    assert answer.text == "told"
+    assert session_of(client, kit) == ADA
+
+
+@every_helper
+def test_after_a_commit_that_failed_every_helper_raises_and_says_so(
+    stored: SessionKit[AppSession], store: RecordingStore, helper: Callable[[Request], None]
+) -> None:
+    """Another response went out in the meantime, so that nothing of this request is saved any more."""
+    app, client = application(stored)
+    raised: list[SessionKitError] = []
+
+    async def dependency(request: Request) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            with pytest.raises(SessionKitError, match="the response has started") as error:
+                helper(request)
+            raised.append(error.value)
+
+    @app.post("/", dependencies=[Depends(dependency)])
+    async def endpoint(request: Request) -> None:
+        update_session(request, tier="premium")
+        store.broken = {"replace"}
+
+    answer = signed_in(client, stored, ADA).post("/")
+    store.broken = set()
+
+    assert (answer.status_code, len(raised)) == (503, 1)
+    assert session_of(client, stored) == ADA
+
+
 # Late writes
 
 

@@ -141,3 +141,20 @@ def test_a_sign_out_on_a_websocket_that_is_then_refused_ends_the_session(stored:
         pass
 
     assert session_of(client, stored) is None
+
+
+def test_a_change_in_place_after_accept_is_not_saved_at_close(stored: SessionKit[AppSession]) -> None:
+    """The socket may be open for hours, and its session long since ended."""
+    app, client = application(stored)
+
+    @app.websocket("/ws")
+    async def socket(websocket: WebSocket, session: Annotated[AppSession, Depends(stored.require_session)]) -> None:
+        await websocket.accept()
+        session.cart.append("book")
+        await websocket.close()
+
+    signed_in(client, stored, ADA)
+    with client.websocket_connect("wss://testserver/ws") as connection, pytest.raises(WebSocketDisconnect):
+        connection.receive_text()
+
+    assert session_of(client, stored) == ADA
