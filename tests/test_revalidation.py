@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from fastapi_sessionkit import ConfigurationError, CookieBackend, MemoryStore, RouterGuard, Rule, SessionKit
+from fastapi_sessionkit._request import revalidation
 from tests.stack.application import GRACE, Browser, StackSession, World
 from tests.support import SECRET, Clock, new_kit
 
@@ -109,6 +110,27 @@ async def test_each_session_is_asked_about_on_its_own(world: World, accounts: Ac
         await (await world.signed_in(user)).get("/me")
 
     assert [session.user_id for session in accounts.asked] == ["ada", "grace"]
+
+
+async def test_of_more_sessions_than_it_remembers_those_asked_longest_ago_go(
+    stored: World, accounts: Accounts, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever signs in again and again can't fill the memory, and nobody is believed longer than was said."""
+    monkeypatch.setattr(revalidation, "_REMEMBERED", 2)
+    ada, bob, carol = [await stored.signed_in(user) for user in ("ada", "bob", "carol")]
+    await ada.get("/me")
+    await bob.get("/me")
+    clock.advance(EVERY)
+    await ada.get("/me")  # asked about again, so that bob's is the older answer
+    await carol.get("/me")
+    accounts.asked.clear()
+    for browser in (ada, carol):
+        await browser.get("/me")
+    assert accounts.asked == []
+
+    await bob.get("/me")
+    await ada.get("/me")
+    assert [session.user_id for session in accounts.asked] == ["bob", "ada"]
 
 
 async def test_nobody_is_not_asked_about(world: World, accounts: Accounts) -> None:

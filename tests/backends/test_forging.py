@@ -5,6 +5,8 @@ import hashlib
 from collections.abc import Iterator
 
 import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from itsdangerous import Signer
 
 from fastapi_sessionkit import (
@@ -12,9 +14,11 @@ from fastapi_sessionkit import (
     CookieSettings,
     MemoryStore,
     SessionKit,
+    SessionRecord,
     StoreBackend,
 )
 from fastapi_sessionkit.backends import BackendContext
+from fastapi_sessionkit.backends.keys import decode
 from fastapi_sessionkit.testing import session_of
 from tests.backends.support import Make, browser, browser_with, every_backend, every_cookie_backend, make, opened
 from tests.support import ADA, COOKIE, SECRET, AppSession, Clock, RecordingStore
@@ -180,6 +184,32 @@ def test_each_purpose_signs_with_a_key_of_its_own() -> None:
     signed = {context.signer(purpose).sign("the same") for purpose in purposes}
 
     assert len(signed) == len(purposes)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("purpose", "salt", "opens"),
+    [
+        ("encrypted-session", b"salt", True),
+        ("session", b"salt", False),
+        ("id", b"salt", False),
+        ("encrypted-session", b"other", False),
+        ("encrypted-session", b"", False),
+    ],
+)
+async def test_an_encrypted_token_is_sealed_for_its_purpose_and_its_kit(purpose: str, salt: bytes, opens: bool) -> None:
+    """A key that also signs what is public, or that another kit has too, is no key to what is secret."""
+    context = BackendContext((SECRET,), "salt", lambda: 0.0, lambda: "", 4_096)
+    backend = CookieBackend(encrypt=True)
+    backend.bind(context)
+    token = decode((await backend.create(SessionRecord(b"content", "ada", 1, 0.0, 0.0, 0.0, 1.0))).encode())
+    key = AESGCM(context.signer(purpose).derive_key(SECRET))
+
+    if opens:
+        assert key.decrypt(token[:12], token[12:], salt).endswith(b"content")
+    else:
+        with pytest.raises(InvalidTag):
+            key.decrypt(token[:12], token[12:], salt)
 
 
 def test_a_token_of_another_store_with_the_same_secret_opens_nothing(clock: Clock) -> None:

@@ -153,6 +153,35 @@ def test_vary(path: str, app_says: str | None, told: str | None, someone: bool) 
     assert response.headers.get("vary") == told
 
 
+@pytest.mark.parametrize("path", ["/unasked", "/asked", "/gated/page", "/public/page"])
+def test_a_refusal_of_another_origin_depends_on_the_cookie(path: str) -> None:
+    """Without the cookie the same request is not refused, so a cache may not give the refusal to others."""
+    client, kit = caching_site()
+    elsewhere = {"Origin": "https://evil.example"}
+    nobodys = client.post("/unasked", headers=elsewhere)
+
+    refused = signed_in(client, kit, Session(user_id="ada")).post(path, headers=elsewhere)
+
+    assert (nobodys.status_code, refused.status_code) == (405, 403)
+    assert refused.headers["vary"] == "Cookie"
+    assert "cache-control" not in refused.headers
+
+
+def test_a_sign_in_refused_for_its_origin_depends_on_the_cookie() -> None:
+    kit, app = new_kit(), FastAPI()
+    kit.install(app)
+
+    @app.post("/in")
+    async def sign_in(request: Request) -> None:
+        set_session(request, Session(user_id="ada"))
+
+    answer = client_of(app).post("/in", headers={"Origin": "https://evil.example"})
+
+    assert answer.status_code == 403
+    assert answer.headers["vary"] == "Cookie"
+    assert "set-cookie" not in answer.headers
+
+
 def test_a_redirect_to_login_depends_on_the_cookie() -> None:
     client, _ = caching_site()
 

@@ -21,6 +21,7 @@ from tests.cookie.support import NAME, Site
         [b"__Host-session=%b; theme=dark"],
         [b"theme=dark;__Host-session=%b;x=y"],
         [b"a=b;\t __Host-session=%b \t;x=y"],
+        [b"x__Host-session=1;__Host-session= \t%b"],
         [b"; ;;__Host-session=%b;;"],
         [b"theme=dark", b"__Host-session=%b", b"x=y"],
         [b"odd; =; \xff\xfe=\x00; __Host-session=%b"],
@@ -87,6 +88,18 @@ async def test_cookie_tossing_the_same_name_twice_counts_as_none(
     cookies = [NAME + b"=" + value for value in values]
 
     assert await site.who(*([b"; ".join(cookies)] if together else cookies)) == "nobody"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("space", [b"\xa0", b"\x85", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x1f"])
+@pytest.mark.parametrize("among", [NAME + b"=%b", b"a=1; " + NAME + b"=%b; b=2", b"x" + NAME + b"=1;" + NAME + b"=%b"])
+async def test_what_python_takes_for_white_space_is_a_part_of_the_value(site: Site, space: bytes, among: bytes) -> None:
+    """A parser that strips it would let one token be written in many ways."""
+    token = site.token("ada")
+
+    assert await site.who(among.replace(b"%b", token)) == "ada"
+    assert await site.who(among.replace(b"%b", space + token)) == "nobody"
+    assert await site.who(among.replace(b"%b", token + space)) == "nobody"
 
 
 class Watched(CookieBackend):

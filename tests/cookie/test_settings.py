@@ -21,10 +21,16 @@ from tests.cookie.support import Site, parsed
         {"name": "caf\u00e9"},
         {"name": "a\r\nSet-Cookie: b"},
         {"name": "session\n"},
+        {"name": "x" * 1_025},
+        {"name": 1},
+        {"name": None},
+        {"name": b"session"},
         {"name": "__Host-session"},
         {"name": "__host-session"},
         {"name": "__Secure-session"},
         {"name": "__SECURE-session"},
+        {"path": None},
+        {"path": b"/"},
         {"path": ""},
         {"path": "app"},
         {"path": "/a;b"},
@@ -47,12 +53,27 @@ from tests.cookie.support import Site, parsed
         {"same_site": "Lax"},
         {"same_site": None},
         {"same_site": "no"},
+        {"same_site": True},
+        {"https_only": "false"},
+        {"https_only": "true"},
+        {"https_only": ""},
+        {"https_only": 0},
+        {"https_only": 1},
         {"same_site": "none", "https_only": False},
     ],
 )
 def test_settings_that_no_browser_would_follow_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         CookieSettings(**wrong)
+
+
+def test_the_longest_name_still_carries_a_session() -> None:
+    site = Site(cookie=CookieSettings(name="x" * 1_024))
+    client = site.client()
+
+    client.post("/login")
+
+    assert client.get("/who").text == "ada"
 
 
 def test_settings_do_not_change() -> None:

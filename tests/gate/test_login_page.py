@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
 from fastapi.testclient import TestClient
 
 from fastapi_sessionkit import RouterGuard, Rule, Session
@@ -37,3 +37,21 @@ def test_home_and_the_login_page_never_send_a_browser_in_circles(target: str) ->
     browser = signed_in_browser(RouterGuard(protect=rules, login_path="/login", global_protect=True))
 
     assert browser.get("/").status_code == 403
+
+
+def test_a_websocket_at_the_login_page_is_no_browser_to_send_home() -> None:
+    """Its handshake counts as a GET, and may well say that it accepts HTML."""
+    kit = new_kit()
+    app = FastAPI()
+    kit.install(app, guard=RouterGuard(login_path="/login", global_protect=True))
+
+    @app.websocket("/login")
+    async def login(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("here")
+        await websocket.close()
+
+    client = signed_in(client_of(app), kit, Session(user_id="ada"))
+    headers = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
+    with client.websocket_connect("wss://testserver/login", headers=headers) as socket:
+        assert socket.receive_text() == "here"
