@@ -1,11 +1,12 @@
 """What adding a protecting rule can and can't do, where the first rule that matches decides.
 
-A rule *protects* when it lets nobody pass who is not signed in: it has roles, permissions, freshness, or nothing, and is
-neither public nor a check of one's own that accepts ``None``. Then this is true, and no more than this:
+A rule *protects* when it lets nobody pass who is not signed in: it has roles, permissions, freshness, owners, or
+nothing, and is neither public nor a check of one's own that accepts ``None``. Then this is true, and no more than this:
 
 - Anywhere in the list it never lets in somebody who is not signed in.
 - At the end of the list it never lets in anybody at all.
-- Anywhere, it never lets in anybody at all when it asks for everything that the rules behind it ask for, and more.
+- Anywhere, it never lets in anybody at all when it asks for everything that the rules behind it ask for, and more. Not so
+  for owners: in another pattern a name stands for another segment.
 - In front of a stricter rule it can let in people who are signed in: order is meant.
 """
 
@@ -24,10 +25,13 @@ from fastapi_sessionkit import (
     any_permission,
     custom,
     fresh,
+    owner,
     permission,
     role,
     signed_in,
 )
+from fastapi_sessionkit._paths.patterns import Pattern
+from tests.test_patterns import NAME, is_plain, text_of
 
 NAMES = ["admin", "user", "x"]
 SEGMENTS = ["a", "b", "c"]
@@ -46,16 +50,21 @@ protections = st.recursive(
 requirements = st.one_of(
     protections, st.sampled_from([custom(lambda _: True, "yes"), custom(lambda _: False, "no"), None])
 )
-patterns = st.lists(st.sampled_from([*SEGMENTS, "*", "**"]), max_size=4).map(lambda parts: "/" + "/".join(parts))
+segments = st.sampled_from([*SEGMENTS, NAME, "*", "**"])
+patterns = st.lists(segments, max_size=4).filter(is_plain).map(text_of)
 some_methods = st.one_of(st.none(), st.lists(st.sampled_from(["GET", "POST", "DELETE"]), min_size=1, max_size=2))
 
 
 @st.composite
-def rules(draw: st.DrawFn, asked: st.SearchStrategy[Requirement | None] = requirements) -> Rule:
+def rules(draw: st.DrawFn, asked: st.SearchStrategy[Requirement | None] = requirements, *, owners: bool = True) -> Rule:
     requirement = draw(asked)
     pattern, methods = draw(patterns), draw(some_methods)
     if requirement is None:
         return Rule(pattern, methods=methods, public=True)
+    names = [name for name, _ in Pattern(pattern).names]
+    if owners and names and draw(st.booleans()):
+        theirs = owner(draw(st.sampled_from(names)))
+        requirement = requirement & theirs if draw(st.booleans()) else requirement | theirs
     return Rule(pattern, methods=methods, requires=requirement)
 
 
@@ -70,7 +79,7 @@ class Somebody:
 @st.composite
 def people(draw: st.DrawFn) -> Somebody:
     names = st.lists(st.sampled_from(NAMES), max_size=2, unique=True).map(tuple)
-    session = Session(user_id="ada", roles=draw(names), permissions=draw(names))
+    session = Session(user_id="a", roles=draw(names), permissions=draw(names))
     return draw(st.sampled_from([Somebody(None, None), Somebody(session, draw(st.sampled_from([0, 100, 5_000])))]))
 
 
@@ -131,7 +140,7 @@ async def test_a_protecting_rule_at_the_end_never_lets_in_anybody(
 @pytest.mark.anyio
 @given(
     before=st.lists(rules(), max_size=3),
-    after=st.lists(rules(), max_size=3),
+    after=st.lists(rules(owners=False), max_size=3),
     extra=protections,
     pattern=patterns,
     options=settings_of_guards(),
