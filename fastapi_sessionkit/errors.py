@@ -4,7 +4,7 @@
 
     SessionKitError
     ├── ConfigurationError      (ValueError)      the developer: raised at construction, install or startup
-    ├── SessionTooLarge                           the developer: the session outgrew the cookie
+    ├── SessionTooLarge                           the developer: the session outgrew its cookie or token
     ├── NotAuthenticated        (HTTPException)   the client: 401, nobody is signed in
     ├── Forbidden               (HTTPException)   the client: 403, signed in and still not allowed
     └── StoreUnavailable        (HTTPException)   the world: 503, the storage engine did not answer
@@ -24,20 +24,21 @@ class ConfigurationError(SessionKitError, ValueError):
 
 
 class SessionTooLarge(SessionKitError):
-    """The cookie that would hold this session is over the limit, so it is not sent and nothing is saved.
+    """The cookie or token that would hold this session is over the limit, so it is not given out and nothing is saved.
 
-    Browsers drop a cookie whose name and value together exceed 4,096 bytes (RFC 6265bis, section 5.7).
+    Browsers drop a cookie whose name and value together exceed 4,096 bytes (RFC 6265bis, section 5.7). A bearer token
+    has no more room than the cookie's value.
 
     Attributes:
-        size: bytes the cookie's name and value would take together.
+        size: bytes that it would take; of a cookie its name and value together.
         limit: bytes allowed.
         fields: the session's largest fields and the bytes each takes as JSON, largest first.
     """
 
-    def __init__(self, size: int, limit: int, fields: Mapping[str, int]) -> None:
+    def __init__(self, size: int, limit: int, fields: Mapping[str, int], noun: str = "cookie") -> None:
         largest = ", ".join(f"{name} ({length:,} bytes)" for name, length in fields.items())
         super().__init__(
-            f"The session cookie would take {size:,} bytes and browsers keep {limit:,}. Largest fields: {largest}. "
+            f"The session's {noun} would take {size:,} bytes, and its limit is {limit:,}. Largest fields: {largest}. "
             "Keep less in the session, or keep it on the server: SessionKit(backend=StoreBackend(store))."
         )
         self.size: int = size
