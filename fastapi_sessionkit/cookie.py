@@ -81,8 +81,10 @@ class SessionCookie:
     """The cookie as a ``Transport``: read from raw headers, written and removed with the same name and attributes."""
 
     rides_along: bool = True
+    issued: bool = False
     varies_by: bytes = b"Cookie"
     noun: str = "cookie"
+    challenge: bytes = b"Cookie"
 
     def __init__(self, settings: CookieSettings) -> None:
         secure = settings.https_only

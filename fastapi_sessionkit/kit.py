@@ -28,11 +28,12 @@ from ._request.origin import OriginPolicy
 from ._request.releases import Migrate, release
 from ._request.revalidation import Revalidation
 from ._request.services import Services
-from ._settings import Duration, answers_at_once, in_seconds, is_asynchronous, offers, takes
+from ._settings import Duration, answers_at_once, in_seconds, is_asynchronous, offers, require_bool, takes
 from .access import Access
 from .backends import BackendContext, CookieBackend, SessionBackend, StoreBackend
 from .backends.base import directory_of
 from .backends.keys import new_session_id
+from .bearer import BearerToken
 from .cookie import CookieSettings, SessionCookie
 from .dependencies import Asked, Required, checked_requirement
 from .errors import ConfigurationError
@@ -72,6 +73,8 @@ class SessionKit(Generic[M]):
             the environment variable ``SESSIONKIT_SECRET_KEY``.
         backend: a ``SessionBackend`` or a ``SessionStore``; by default ``CookieBackend()``.
         cookie: how the cookie is sent.
+        bearer: whether sessions serve clients without cookies too: ``kit.issue_token`` gives them a token, which they send
+            as ``Authorization: Bearer <token>``. A request that has that header is the token's, whatever cookie it has.
         idle_timeout: a session that is not used this long has ended; ``timedelta`` or seconds. At most
             ``absolute_timeout``; by default 7 days, or that where it is less.
         absolute_timeout: a session that is this old has ended, however much it is used.
@@ -108,6 +111,7 @@ class SessionKit(Generic[M]):
         secret_key: str | SecretStr | Sequence[str | SecretStr] | None = None,
         backend: SessionBackend | SessionStore | None = None,
         cookie: CookieSettings = CookieSettings(),
+        bearer: bool = False,
         idle_timeout: Duration = _IDLE_TIMEOUT,
         absolute_timeout: Duration = timedelta(days=30),
         rotation_grace: Duration = timedelta(seconds=10),
@@ -127,6 +131,7 @@ class SessionKit(Generic[M]):
         self.model: type[M] = _checked_model(model)
         self.name: str = _checked_name(name)
         transport = SessionCookie(_checked(cookie, CookieSettings, "cookie"))
+        require_bool(bearer, "SessionKit(bearer=...)")
         self.cookie_name: str = transport.name
         self.scheme_name: str = transport.scheme_name
         self.backend: SessionBackend = _backend(backend)
@@ -145,6 +150,7 @@ class SessionKit(Generic[M]):
             codec=SessionCodec(self.model, release(model_version, migrate)),
             backend=self.backend,
             transport=transport,
+            transports=(transport, BearerToken(transport)) if bearer else (transport,),
             origins=OriginPolicy(trusted_origins, enabled=cross_origin_protection),
             access=_checked(access, Access, "access"),
             lifetimes=_lifetimes(idle_timeout, absolute_timeout, clock),
@@ -320,6 +326,28 @@ class SessionKit(Generic[M]):
         """Sign in; see ``fastapi_sessionkit.set_session``."""
         own = request_session_of(request.scope, "kit.set_session", self)
         own.sign_in(session, None if ttl is None else in_seconds(ttl, "ttl"))
+
+    async def issue_token(self, request: HTTPConnection, session: M, *, ttl: Duration | None = None) -> str:
+        """Begin a session for a client without cookies, and give its token, which is not kept anywhere.
+
+        The session is saved at once, whatever becomes of the response, which no cache may keep. The request's own session
+        stays. The token is no cookie, and a cookie's value is no token.
+
+        Args:
+            request: the request that the token is given out in.
+            session: an instance of the kit's model.
+            ttl: this session's own idle lifetime, ``timedelta`` or seconds; the kit's ``idle_timeout`` by default. With
+                ``CookieBackend`` it is the token's lifetime, however much that is used.
+
+        Raises:
+            ConfigurationError: the kit was made without ``bearer=True``.
+            SessionTooLarge: the session would not fit into the token.
+            StoreUnavailable: the session could not be saved.
+            TypeError: it is not of the kit's model.
+            SessionKitError: the response has started.
+        """
+        own = request_session_of(request.scope, "kit.issue_token", self)
+        return await own.issue_token(session, None if ttl is None else in_seconds(ttl, "ttl"))
 
     def update_session(
         self, request: HTTPConnection, compute: Callable[[M], Mapping[str, Any]] | None = None, /, **changes: Any

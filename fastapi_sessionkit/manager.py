@@ -97,7 +97,8 @@ class SessionManager(Generic[M]):
     async def update_user(self, user_id: str, /, **changes: Any) -> int:
         """Change fields in every session of a user at once; says in how many.
 
-        It holds at the next request of each session, which moves to a new id where rights have changed.
+        It holds at the next request of each session, which moves to a new id where rights have changed. A bearer token
+        stays the same.
 
         A session that does not fit the model can't be changed, so it ends: no right stays in it.
 
@@ -185,7 +186,8 @@ class _Patch(Generic[M]):
             raise SomebodyElses
         data = self._codec.apply(record.data, lambda _: self._changes)
         before, after = self._codec.read(record.data), self._codec.read(data)
-        if privileges_of(before) != privileges_of(after):
+        envelope = opened(data)
+        if privileges_of(before) != privileges_of(after) and not envelope.issued:
             switches = user_id_of(before) != user_id_of(after)
-            data = opened(data)._replace(moves=True, switches=switches).data()
+            data = envelope._replace(moves=True, switches=switches).data()
         return replace(record, data=data, user_id=user_id_of(after))

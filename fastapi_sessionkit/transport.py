@@ -18,18 +18,24 @@ class Transport(Protocol):
         name: what the client knows the token by: no two kits on one application have the same.
         rides_along: whether browsers send the token by themselves, also with requests that another site causes. Such
             a token needs the cross-origin check, and a sign-in needs it too (CSRF, login CSRF).
+        issued: whether the application gives the token out (``kit.issue_token``) and no response can bring another one,
+            so that it stays the same as long as its session lives. A session's record says it too: a token that was
+            made for one kind of transport is nobody's in the other.
         limit: bytes that a token may take.
         varies_by: the request header that brings the token, for ``Vary``.
         noun: what messages call it.
+        challenge: its scheme in ``WWW-Authenticate`` (RFC 9110, section 11.6.1).
         scheme_name: what OpenAPI calls its security scheme.
         scheme: OpenAPI's security scheme object.
     """
 
     name: str
     rides_along: bool
+    issued: bool
     limit: int
     varies_by: bytes
     noun: str
+    challenge: bytes
     scheme_name: str
     scheme: Mapping[str, str]
 

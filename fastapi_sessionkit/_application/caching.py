@@ -12,14 +12,17 @@ def mark_dependent(message: Message, varies_by: bytes, *, signed_in: bool) -> He
 
     Args:
         message: the response's first message.
-        varies_by: the request header that the response depends on.
+        varies_by: the request headers that the response depends on.
         signed_in: whether it is made for somebody who is signed in: some shared caches ignore ``Vary``.
     """
     headers: Headers = list(message.get("headers", ()))
     message["headers"] = headers
     names = set(map(bytes.lower, dict(headers)))
-    if b"vary" not in names or not _items(headers, b"vary") & {varies_by.lower(), b"*"}:
+    if b"vary" not in names:
         headers.append((b"vary", varies_by))
+    elif b"*" not in (named := _items(headers, b"vary")):
+        missing = [name for name in varies_by.split(b", ") if name.lower() not in named]
+        headers += [(b"vary", b", ".join(missing))] if missing else []
     if signed_in and b"cache-control" not in names:
         headers.append((b"cache-control", b"private, no-cache"))
     return headers

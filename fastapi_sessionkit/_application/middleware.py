@@ -92,7 +92,7 @@ class SessionMiddleware:
                 return _Commit(own, self._respond, scope, receive, send).answer(message)
             if own.asked:
                 if message["type"] != "websocket.close":
-                    mark_dependent(message, self.services.transport.varies_by, signed_in=own.is_somebodys)
+                    mark_dependent(message, self.services.varies_by, signed_in=own.is_somebodys)
             else:
                 own.late = (_mark_late, message)
         elif own.replaced:
@@ -116,7 +116,7 @@ class SessionMiddleware:
             await self.app(scope, partial(_receive, own, receive), send)
 
     def _refuse_cross_origin(self, own: RequestSession[Any], scope: Scope) -> None:
-        services = self.services
+        services = own.services
         if services.transport.rides_along and own.token is not None and not services.origins.allows(scope):
             own.asked = True
             error = Forbidden(refusal(scope, "request"))
@@ -211,10 +211,10 @@ async def _receive(own: RequestSession[Any], receive: Receive) -> Message:
 
 
 def _mark(message: Message, given: Headers, own: RequestSession[Any]) -> None:
-    varies_by = own.services.transport.varies_by
+    varies_by = own.services.varies_by
     if message["type"] == "websocket.close":
         return
-    if given or own.action is not Action.KEEP:
+    if given or own.changes_hands:
         mark_changing(message, varies_by, given)
     else:
         mark_dependent(message, varies_by, signed_in=own.is_somebodys)

@@ -26,6 +26,7 @@ class Changes:
         switches_user: whether the patches make it another user's session.
         ttl: the idle lifetime in seconds of a session that begins; ``None``: the kit's.
         answer: what the ``revalidate`` hook changed; before all patches.
+        gives_token: whether a token was issued, so that no cache may keep the response. It is saved already.
     """
 
     action: Action = Action.KEEP
@@ -34,6 +35,7 @@ class Changes:
     switches_user: bool = False
     ttl: float | None = None
     answer: Patch | None = None
+    gives_token: bool = False
 
     @property
     def is_empty(self) -> bool:

@@ -17,20 +17,23 @@ class Envelope(NamedTuple):
         moves: whether its rights were changed from outside, so that the next request shall move it to a new id.
         switches: whether it is another user's since then, so that the old id has no grace.
         version: the release of the model that wrote it, the first one where nothing is noted.
+        issued: whether its token was given out by ``issue_token``, so that it is no cookie and never moves.
     """
 
     body: bytes
     moves: bool = False
     switches: bool = False
     version: int = 1
+    issued: bool = False
 
     def data(self) -> bytes:
         """The record's data."""
-        if not self.moves and self.version == 1:
+        if not self.moves and not self.issued and self.version == 1:
             return self.body
         notes = [str(self.version)] if self.version > 1 else []
         notes += ['"moves"'] if self.moves else []
         notes += ['"switches"'] if self.moves and self.switches else []
+        notes += ['"issued"'] if self.issued else []
         rest = b"}" if self.body == b"{}" else b"," + self.body[1:]
         return _START + ",".join(notes).encode() + b"]" + rest
 
@@ -43,4 +46,4 @@ def opened(data: bytes) -> Envelope:
     body = b"{" + rest[1:] if rest != b"}" else b"{}"
     first = notes.partition(b",")[0]
     version = int(first) if first.isdigit() else 1
-    return Envelope(body, b'"moves"' in notes, b'"switches"' in notes, version)
+    return Envelope(body, b'"moves"' in notes, b'"switches"' in notes, version, b'"issued"' in notes)

@@ -63,9 +63,10 @@ class LoadedSession(MarkedSession[M]):
                 tokens = self._tokens = services.transport.read(self.scope)
             token = tokens[0] if len(tokens) == 1 else None
             if token:
-                self._presented = loaded = await services.backend.load(token)
-                if loaded is not None and not self._settled:  # signed in or out while it was loading: that stands
-                    known = services.reader.known(token, loaded.record)
+                loaded = await services.backend.load(token)
+                known = None if loaded is None else services.reader.known(token, loaded)
+                self._presented = None if known is None else loaded
+                if loaded is not None and known is not None and not self._settled:  # a sign-in or -out meanwhile stands
                     self._read_at = now = services.lifetimes.clock()
                     if now < known.quiet_until and not loaded.superseded and self._changes is None:
                         self.loaded = loaded
@@ -129,7 +130,7 @@ class LoadedSession(MarkedSession[M]):
             self._start_over(Action.SIGN_OUT, None)
             self._marks().unread = unread  # the commit says that nobody is signed in any more
             return
-        if patch is not None:
+        if patch is not None and not self._is_final(loaded):  # where it is, the next request asks again
             self._mark_answer(patch)
         self._adopt(answer, known, loaded)
 
@@ -220,8 +221,11 @@ class LoadedSession(MarkedSession[M]):
     async def look_up(self) -> Loaded | None:
         """What the client's token leads to now, nothing of this request included."""
         self.asked = True
-        if self.token is not None:
-            self._presented = await self.services.backend.load(self.token)
+        token = self.token
+        if token is not None:
+            loaded = await self.services.backend.load(token)
+            known = None if loaded is None else self.services.reader.known(token, loaded)
+            self._presented = None if known is None else loaded
         self._mark_late()
         return self._presented
 

@@ -9,7 +9,8 @@ from starlette.types import Message, Scope
 
 from ..access import NO_SEGMENTS, Access, Segments, Subject
 from ..backends.base import Loaded
-from ..errors import Forbidden, NotAuthenticated, SessionKitError
+from ..errors import ConfigurationError, Forbidden, NotAuthenticated, SessionKitError
+from ..stores.base import SessionRecord
 from .changes import Action, Changes
 from .codec import FieldPatch, M, Update
 from .handed import Handed
@@ -64,6 +65,9 @@ class MarkedSession(Subject, Generic[M]):
 
     def __init__(self, services: Services[M], scope: Scope, app: object = None, outer: Any = None) -> None:
         self.services: Services[M] = services
+        self._tokens: Sequence[bytes] | None = None
+        if services.alternative is not None and (tokens := services.alternative.transport.read(scope)):
+            self.services, self._tokens = services.alternative, tokens
         self.access: Access = services.access
         self.scope: Scope = scope
         self.app: object = app
@@ -77,7 +81,6 @@ class MarkedSession(Subject, Generic[M]):
         self.replaced: bool = False
         self.judges: Sequence[tuple[Judge, Scope]] = ()
         self.late: tuple[Callable[[Any, Message], None], Message] | None = None
-        self._tokens: Sequence[bytes] | None = None
         self._presented: Loaded | None = None  # what the client's token led to, even if its session has moved on since
         self._settled: bool = False  # whether ``session`` says who is signed in
         self._loading: bool = False
@@ -117,24 +120,30 @@ class MarkedSession(Subject, Generic[M]):
         """What is to be done to the session itself."""
         return Action.KEEP if self._changes is None else self._changes.action
 
+    @property
+    def changes_hands(self) -> bool:
+        """Whether the response may hold a token, or be the end of one."""
+        return self._changes is not None and (self.action is not Action.KEEP or self._changes.gives_token)
+
     def sign_in(self, session: M, ttl: float | None) -> None:
         """Mark a sign-in: a new id, and the end of the session there was."""
         self._require_open("set_session")
-        services = self.services
-        model = services.codec.model
-        if not isinstance(session, model):
-            raise TypeError(
-                f"set_session takes a {model.__name__}, the model of this SessionKit, not a {type(session).__name__}"
-            )
-        services.lifetimes.checked_idle(ttl)
+        self._require_keeping("set_session")
         self._require_same_origin()
-        data = services.codec.dump(session)
-        services.codec.check_readable(session, data)
-        record = services.lifetimes.new_record(services.codec.noted(data), user_id_of(session), ttl)
-        require_room(services, record)
+        data, _ = _new_record(self.services, session, ttl, "set_session")
         self._start_over(Action.SIGN_IN, session)
         self._marks().ttl = ttl
         self._handed = [Handed.now(session, data)]
+
+    def new_token_record(self, session: M, ttl: float | None) -> SessionRecord:
+        """The record of a session whose token is to be given out by the application, in this response."""
+        self._require_open("issue_token")
+        services = self.services if self.services.transport.issued else self.services.alternative
+        if services is None:
+            raise ConfigurationError("kit.issue_token needs a kit for bearer tokens too: SessionKit(..., bearer=True)")
+        _, record = _new_record(services, session, ttl, "issue_token")
+        self._marks().gives_token = True
+        return record
 
     def update(self, update: Update) -> None:
         """Mark a patch of named fields, or a function that computes one."""
@@ -156,6 +165,7 @@ class MarkedSession(Subject, Generic[M]):
     def rotate(self) -> None:
         """Mark a move to a new id."""
         self._require_open("regenerate_session")
+        self._require_keeping("regenerate_session")
         if self.session is None and (self._settled or self.token is None):
             raise NotAuthenticated
         self._mark_move()
@@ -176,11 +186,13 @@ class MarkedSession(Subject, Generic[M]):
         return self._changes
 
     def _mark_move(self) -> None:
-        if self._marks().action is Action.KEEP:
+        """Mark a move to a new id, which an issued token never does: nothing rides along with it, so nothing is fixed."""
+        if not self.services.transport.issued and self._marks().action is Action.KEEP:
             self._marks().action = Action.ROTATE
 
     def _mark_patch(self, patch: FieldPatch) -> None:
         """Keep a patch that was found by comparison, so that each of its names did change."""
+        self._require_changeable()
         self._marks().patches.append(patch)
         self._mark_rights(patch.names)
 
@@ -196,6 +208,7 @@ class MarkedSession(Subject, Generic[M]):
             self._marks().switches_user = True
 
     def _apply(self, session: M, update: Update) -> None:
+        self._require_changeable()
         codec = self.services.codec
         fields = update(session) if callable(update) else update
         changed = codec.patched(session, fields)
@@ -241,6 +254,27 @@ class MarkedSession(Subject, Generic[M]):
                 "Call it before the response is returned."
             )
 
+    def _require_keeping(self, helper: str) -> None:
+        """Refuse what needs a client that keeps the token of a response."""
+        transport = self.services.transport
+        if transport.issued:
+            raise Forbidden(
+                f"{helper} gives the client another token by itself, and this one sent a {transport.noun}, which no response "
+                "can replace. Give it one with kit.issue_token, or send the request without the header "
+                f"{transport.varies_by.decode()}"
+            )
+
+    def _require_changeable(self) -> None:
+        if self.loaded is not None and self._is_final(self.loaded):
+            raise ConfigurationError(
+                f"This {self.services.transport.noun} is the session itself, so it can't be changed. Keep sessions on the "
+                "server, SessionKit(backend=StoreBackend(store)), or give the client a new token with kit.issue_token"
+            )
+
+    def _is_final(self, loaded: Loaded) -> bool:
+        """Whether nothing can be changed: the token is the record, and no response can bring another one."""
+        return self.services.transport.issued and not loaded.key
+
     def _require_same_origin(self) -> None:
         if self.scope.get("method") not in SAFE_METHODS and not self.services.origins.allows(self.scope):
             raise Forbidden(refusal(self.scope, "sign-in"))
@@ -251,3 +285,19 @@ class MarkedSession(Subject, Generic[M]):
         else:
             record = replace(self.loaded.record, data=data)
         require_room(self.services, record)
+
+
+def _new_record(services: Services[M], session: M, ttl: float | None, helper: str) -> tuple[bytes, SessionRecord]:
+    """The dump of a session that begins, and its record, if it can be kept."""
+    codec, lifetimes = services.codec, services.lifetimes
+    if not isinstance(session, codec.model):
+        raise TypeError(
+            f"{helper} takes a {codec.model.__name__}, the model of this SessionKit, not a {type(session).__name__}"
+        )
+    lifetimes.checked_idle(ttl)
+    data = codec.dump(session)
+    codec.check_readable(session, data)
+    noted = codec.noted(data, issued=services.transport.issued)
+    record = lifetimes.new_record(noted, user_id_of(session), ttl)
+    require_room(services, record)
+    return data, record

@@ -1,11 +1,13 @@
 """From a token to the session of one request, with one memory of what tokens led to."""
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic
 
+from ..backends.base import Loaded
 from ..stores.base import SessionRecord
 from .codec import M, Misfit, SessionCodec
 from .envelope import opened
@@ -29,6 +31,7 @@ class Known(Generic[M]):
         quiet_until: until when requests share the session and there is nothing to look at or to do.
         moves: whether the next request shall move it to a new id.
         switches: whether the old id then has no grace.
+        is_foreign: whether the token was made for another kind of transport: here it is nobody's.
         shared: the session whose values requests share; ``None`` where each has to read one of its own.
     """
 
@@ -37,6 +40,7 @@ class Known(Generic[M]):
     touch_due_at: float
     moves: bool
     switches: bool
+    is_foreign: bool
     quiet_until: float = 0.0
     shared: M | None = None
 
@@ -51,28 +55,37 @@ class _Place(Generic[M]):
 
 
 class Reader(Generic[M]):
-    """Reads records for all requests of a kit; ``asks_again``: whether it has a ``revalidate`` hook.
+    """Reads records for all requests of a kit that bring their token by one transport.
+
+    Args:
+        codec: what reads the session in a record.
+        lifetimes: the kit's.
+        asks_again: whether the kit has a ``revalidate`` hook.
+        issued: whether the transport's tokens are given out by ``issue_token``.
 
     Whether a token is authentic and its record alive the backend says on every request. What is remembered here is
     what the record was found to be, and holds as long as the record is the same.
     """
 
-    def __init__(self, codec: SessionCodec[M], lifetimes: Lifetimes, *, asks_again: bool) -> None:
+    def __init__(self, codec: SessionCodec[M], lifetimes: Lifetimes, *, asks_again: bool, issued: bool) -> None:
         self._codec = codec
         self._lifetimes = lifetimes
         self._asks_again = asks_again
+        self._issued = issued
         self._place_of: Callable[[bytes], _Place[M]] = lru_cache(_REMEMBERED)(lambda _: _Place())
 
-    def known(self, token: bytes, record: SessionRecord) -> Known[M]:
-        """What the record behind a token was found to be."""
-        place = self._place_of(token)
+    def known(self, token: bytes, loaded: Loaded) -> Known[M] | None:
+        """What the record behind a token was found to be; ``None`` where the token was made for another transport."""
+        place, record = self._place_of(token), loaded.record
         found = place.known
         if found is None or (found.record is not record and found.record != record):
-            ends_at, touch_due_at = self._lifetimes.ends_at(record), self._lifetimes.touch_due_at(record)
             note = opened(record.data)
-            found = Known(record, ends_at, touch_due_at, note.moves, note.switches)
+            is_final = note.issued and not loaded.key
+            touch_due_at = math.inf if is_final else self._lifetimes.touch_due_at(record)
+            ends_at, is_foreign = self._lifetimes.ends_at(record), note.issued is not self._issued
+            found = Known(record, ends_at, touch_due_at, note.moves, note.switches, is_foreign)
             place.known = found if len(record.data) <= _MEMORABLE else None
-        return found
+        return None if found.is_foreign else found
 
     def read(self, known: Known[M]) -> M | None:
         """The session in a record; ``None`` where it does not fit the model.

@@ -58,6 +58,11 @@ class RequestSession(LoadedSession[M]):
             return []
         return await unbroken(self.save(may_move=may_move))
 
+    async def issue_token(self, session: M, ttl: float | None) -> str:
+        """Begin a session whose token the application gives out; it is saved at once."""
+        record = self.new_token_record(session, ttl)
+        return await unbroken(self.services.backend.create(record))
+
     async def save(self, *, may_move: bool = True) -> Headers:
         """Save what was marked; ``commit`` does it to the end, whatever happens to who waits."""
         marks, services, loaded = self._marks(), self.services, self.loaded
@@ -71,6 +76,4 @@ class RequestSession(LoadedSession[M]):
 
     async def _presented_session(self) -> Loaded | None:
         """The session that the client came with."""
-        if self._presented is None and self.token is not None:
-            self._presented = await self.services.backend.load(self.token)
-        return self._presented
+        return await self.look_up() if self._presented is None else self._presented

@@ -53,7 +53,7 @@ async def save_changes(
     services: Services[M], loaded: Loaded, changes: Changes, scope: Scope, *, may_move: bool
 ) -> Headers:
     """Lay patches over what is stored by then; to a new id if that was marked, and the response can carry it."""
-    change = _Change(services, loaded, changes, may_move=may_move)
+    change = _Change(services, loaded, changes, may_move=may_move and not services.transport.issued)
     try:
         written = await _carried_out(services, loaded, change)
     except SomebodyElses:

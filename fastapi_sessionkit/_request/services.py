@@ -1,6 +1,6 @@
 """What the requests of a kit share."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic
 
 from ..access import Access
@@ -15,18 +15,33 @@ from .revalidation import Revalidation
 
 @dataclass(frozen=True, slots=True)
 class Services(Generic[M]):
-    """The parts of one kit that its requests use. ``rotation_grace`` is in seconds."""
+    """The parts of one kit that its requests use.
+
+    Attributes:
+        transport: what brings the token of these requests.
+        transports: the kit's one or two, in the order in which a client is told of them.
+        rotation_grace: in seconds.
+        alternative: the same for the requests that use the second transport; ``None`` where there is no other.
+        varies_by: the request headers that decide whose a request is, for ``Vary``.
+    """
 
     kit: object
     codec: SessionCodec[M]
     backend: SessionBackend
     transport: Transport
+    transports: tuple[Transport, ...]
     origins: OriginPolicy
     access: Access
     lifetimes: Lifetimes
     rotation_grace: float
     revalidation: Revalidation[M] | None = None
+    alternative: "Services[M] | None" = field(init=False)
+    varies_by: bytes = field(init=False)
     reader: Reader[M] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reader", Reader(self.codec, self.lifetimes, asks_again=self.revalidation is not None))
+        asks_again, issued, last = self.revalidation is not None, self.transport.issued, self.transports[-1]
+        reader = Reader(self.codec, self.lifetimes, asks_again=asks_again, issued=issued)
+        object.__setattr__(self, "alternative", None if self.transport is last else replace(self, transport=last))
+        object.__setattr__(self, "varies_by", b", ".join(transport.varies_by for transport in self.transports))
+        object.__setattr__(self, "reader", reader)

@@ -1,0 +1,66 @@
+"""The bearer token: sessions for clients without cookies, in the ``Authorization`` header (RFC 6750, section 2.1)."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from starlette.types import Scope
+
+from .cookie import LIMIT, SessionCookie
+from .errors import SessionTooLarge
+from .transport import Headers
+
+_IS_BEARER = re.compile(rb"[ \t]*bearer(?![!#$%&'*+\-.^_`|~0-9A-Za-z])", re.IGNORECASE)  # RFC 9110, section 11.1
+_CREDENTIALS = re.compile(rb"[ \t]*bearer +([A-Za-z0-9\-._~+/]+=*)[ \t]*", re.IGNORECASE)  # RFC 6750, section 2.1
+
+_LONGEST = len(b"Bearer ") + LIMIT
+
+
+class BearerToken:
+    """The ``Authorization`` header as a ``Transport``: the client keeps its token and sends it, no response changes it.
+
+    It stands beside a cookie. A request that has the header is the bearer's, whatever cookie it has too.
+    """
+
+    rides_along: bool = False
+    issued: bool = True
+    varies_by: bytes = b"Authorization"
+    noun: str = "bearer token"
+    challenge: bytes = b"Bearer"
+
+    def __init__(self, cookie: SessionCookie) -> None:
+        self.name: str = cookie.name
+        self.limit: int = cookie.limit
+        self.scheme_name: str = cookie.scheme_name.removesuffix("_cookie") + "_bearer"
+        self.scheme: Mapping[str, str] = {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A session's token, for clients without cookies.",
+        }
+
+    def read(self, scope: Scope) -> Sequence[bytes]:
+        """The token of the header; none where the header is another scheme's.
+
+        Two headers are ambiguous, whatever their schemes: a proxy and the application may each take another one.
+        """
+        found = [value for name, value in scope["headers"] if name == b"authorization"]
+        if len(found) == 1 and not _IS_BEARER.match(found[0]):
+            return ()
+        return [_token(value) for value in found]
+
+    def write(self, token: str, max_age: float, scope: Scope) -> Headers:  # noqa: ARG002
+        """Nothing: the application has given the token out."""
+        return []
+
+    def remove(self) -> Headers:
+        """Nothing: no response can make the client forget it."""
+        return []
+
+    def too_large(self, overflow: int, fields: Mapping[str, int]) -> SessionTooLarge:
+        """The error for a token that would not be read."""
+        return SessionTooLarge(self.limit + overflow, self.limit, fields, self.noun)
+
+
+def _token(header: bytes) -> bytes:
+    """The token in a header; ``b""`` where there is none that can be used."""
+    match = _CREDENTIALS.fullmatch(header) if len(header) <= _LONGEST else None
+    return b"" if match is None else match[1]

@@ -1,0 +1,97 @@
+"""Reading ``Authorization: Bearer <token>`` (RFC 6750, section 2.1; RFC 9110, section 11.6.2) from its raw bytes."""
+
+import math
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fastapi_sessionkit import CookieSettings, MemoryStore, SessionTooLarge
+from tests.bearer.support import Site
+
+pytestmark = pytest.mark.anyio
+
+SITE = Site(backend=MemoryStore())
+TOKEN = SITE.token("ada").encode()
+COOKIE = (b"cookie", b"__Host-session=" + SITE.cookie("grace").encode())
+
+
+async def whom(*authorization: bytes) -> str:
+    """Whom the site takes a browser of Grace's for that also sends these ``Authorization`` headers."""
+    return await SITE.whom(COOKIE, *((b"authorization", value) for value in authorization))
+
+
+@pytest.mark.parametrize("scheme", [b"Bearer", b"bearer", b"BEARER", b"bEaReR"])
+async def test_the_scheme_may_have_any_case(scheme: bytes) -> None:
+    assert await whom(scheme + b" " + TOKEN) == "ada"
+
+
+@pytest.mark.parametrize("header", [b"Bearer  %s", b"Bearer %s ", b" Bearer %s\t", b"\tBearer    %s"])
+async def test_spaces_that_the_grammar_allows_are_no_part_of_the_token(header: bytes) -> None:
+    assert await whom(header % TOKEN) == "ada"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Bearer",
+        b"Bearer ",
+        b"Bearer\t%s",
+        b"Bearer,%s",
+        b"Bearer=%s",
+        b'Bearer "%s"',
+        b"Bearer %s,",
+        b"Bearer %s, Bearer %s",
+        b"Bearer %s %s",
+        b"Bearer token=%s",
+        b"Bearer %s=",
+        b"Bearer %s\x00",
+        b"Bearer \xa0%s",
+        b"Bearer %s\xff",
+    ],
+)
+async def test_a_malformed_token_is_nobody_and_no_cookie_is_read(header: bytes) -> None:
+    assert await whom(header.replace(b"%s", TOKEN)) == "nobody"
+
+
+@pytest.mark.parametrize("header", [b"Basic YWRhOmRlbW8=", b"Digest x=y", b"Bearers %s", b"X-Bearer %s", b"%s", b""])
+async def test_another_scheme_is_not_the_kits_and_leaves_the_cookie_alone(header: bytes) -> None:
+    assert await whom(header.replace(b"%s", TOKEN)) == "grace"
+
+
+@pytest.mark.parametrize("other", [b"Bearer %s", b"Bearer x", b"Basic YWRhOmRlbW8=", b""])
+async def test_two_headers_are_ambiguous_and_count_as_nobody(other: bytes) -> None:
+    token, other = b"Bearer " + TOKEN, other.replace(b"%s", TOKEN)
+
+    assert await whom(token, other) == "nobody"
+    assert await whom(other, token) == "nobody"
+
+
+async def test_two_headers_of_other_schemes_are_nobody_too() -> None:
+    assert await whom(b"Basic YWRhOmRlbW8=", b"Basic ZXZlOmRlbW8=") == "nobody"
+
+
+async def test_a_header_that_is_too_long_is_nobody() -> None:
+    assert await whom(b"Bearer " + b"A" * 100_000) == "nobody"
+    assert await whom(b"Bearer " + b" " * 5_000 + TOKEN) == "nobody"
+
+
+@pytest.mark.parametrize("name", ["s", "session", "a" * 200])
+async def test_the_largest_token_that_is_issued_is_read(name: str) -> None:
+    site = Site(cookie=CookieSettings(name=name, https_only=False))
+    with pytest.raises(SessionTooLarge, match=r"bearer token would take .* note \(4,002 bytes\)") as refused:
+        site.token("ada", note="x" * 4_000)
+    error = refused.value
+    token = site.token("ada", note="x" * (4_000 - math.ceil((error.size - error.limit) * 3 / 4)))
+
+    assert error.limit - 4 < len(token) <= error.limit
+    assert site.who(token) == "ada"
+
+
+@given(st.lists(st.binary(max_size=60) | st.sampled_from([b"Bearer ", b"bearer", b" ", b"=", b",", TOKEN]), max_size=6))
+@example([b"Bearer ", TOKEN])
+@example([b"Bearer ", TOKEN[:-1]])
+async def test_any_bytes_are_ada_grace_or_nobody_and_never_an_error(parts: list[bytes]) -> None:
+    header = b"".join(parts)
+
+    assert await whom(header) in ({"ada", "nobody", "grace"} if TOKEN in header else {"nobody", "grace"})
