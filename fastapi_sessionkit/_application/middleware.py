@@ -19,6 +19,7 @@ from ..errors import Forbidden, StoreUnavailable
 from ..guard import RouterGuard
 from ..transport import Headers
 from .caching import mark_changing, mark_dependent
+from .challenges import add_challenges
 from .lifecycle import Lifecycle
 from .unhandled import mark_answers_to_errors, remember_session
 
@@ -88,6 +89,8 @@ class SessionMiddleware:
         """The way out of one request: the first message of the response waits for the commit."""
         if not own.closed and message["type"] in _STARTS:
             own.closed = True  # before the commit: a change that came while it waits would be lost
+            if message.get("status") == 401:
+                add_challenges(message, own)
             if own.is_pending:
                 return _Commit(own, self._respond, scope, receive, send).answer(message)
             if own.asked:
@@ -198,6 +201,8 @@ class _Commit:
     async def _send_instead(self, message: Message) -> None:
         if message["type"] in _STARTS:
             self._own.closed = True
+            if message.get("status") == 401:
+                add_challenges(message, self._own)
             _mark(message, await self._commit(message), self._own)
         await self._send(message)
 
