@@ -79,24 +79,25 @@ def document_schema(
     schema: Schema, services: Services[Any], app: Starlette, guard: RouterGuard | None, at: str = ""
 ) -> Schema:
     """Make a schema of the application's routes say what is required; it may say so already. Gives the same schema."""
-    transport = services.transport
-    scheme, schemes = transport.scheme_name, schema.setdefault("components", {}).setdefault("securitySchemes", {})
+    ours = {transport.scheme_name: dict(transport.scheme) for transport in services.transports}
+    schemes = schema.setdefault("components", {}).setdefault("securitySchemes", {})
     for name in (written := _schemes(app, services)):  # by dependencies of no kit, perhaps for a cookie of another name
         schemes.pop(name, None)
-    schemes[scheme] = dict(transport.scheme)
+    schemes.update(ours)
     named = not schema["openapi"].startswith("3.0")  # names of roles came with OpenAPI 3.1
     for (path, method), found in _operations(app, services, guard, at).items():
         operation = schema.get("paths", {}).get(path, {}).get(method.lower())
         if operation is not None:
             written_for_all = schema.get("security", [])
-            _describe(operation, found, scheme, written, written_for_all, named=named)
+            _describe(operation, found, list(ours), written, written_for_all, named=named)
     return schema
 
 
 def _schemes(app: Starlette, services: Services[Any]) -> frozenset[str]:
-    """What the session's scheme is called by dependencies on this kit, which FastAPI has written for them."""
+    """What the session's schemes are called: those of the kit, and those that FastAPI has written for dependencies."""
     calls = [call for route in served_routes(app) for call in route.dependencies if isinstance(call, Required)]
-    return frozenset({services.transport.scheme_name, *(call.scheme_name for call in calls if call.kit is None)})
+    ours = [transport.scheme_name for transport in services.transports]
+    return frozenset([*ours, *(call.scheme_name for call in calls if call.kit is None)])
 
 
 def _operations(
@@ -159,8 +160,9 @@ def _required(dependencies: Iterable[Any], services: Services[Any]) -> Iterator[
 
 
 def _describe(
-    operation: Schema, found: list[Case], scheme: str, written: frozenset[str], of_all: Security, *, named: bool
+    operation: Schema, found: list[Case], schemes: list[str], written: frozenset[str], of_all: Security, *, named: bool
 ) -> None:
+    scheme, *others = schemes
     needed = list(dict.fromkeys(str(case.requirement) for case in found if case.requirement is not None))
     if not needed:
         _forget(operation, written)
@@ -174,8 +176,8 @@ def _describe(
         security = [{scheme: []}, *([{}] if any(case.requirement is None for case in found) else [])]
     before = operation.get("security", of_all)
     if named:
-        security = _with_scopes(security, scheme, _scopes(before, written))
-    operation["security"] = _merged(_others(before, written), security)
+        security = _with_scopes(security, scheme, _scopes(before, written.difference(others)))
+    operation["security"] = _merged(_others(before, written), _by_any(security, schemes))
     for status, text in (("401", "Not authenticated"), ("403", f"Forbidden: requires {' or '.join(needed)}")):
         operation.setdefault("responses", {}).setdefault(status, {"description": text, "content": _DETAIL})
 
@@ -238,6 +240,15 @@ def _with_scopes(security: Security, scheme: str, scopes: list[str]) -> Security
     return [
         {**choice, scheme: list(dict.fromkeys((*choice[scheme], *scopes)))} if scheme in choice else choice
         for choice in security
+    ]
+
+
+def _by_any(security: Security, schemes: list[str]) -> Security:
+    """The same, fulfilled by any of the kit's schemes."""
+    return [
+        choice
+        for written in security
+        for choice in ([{scheme: written[schemes[0]]} for scheme in schemes] if schemes[0] in written else [written])
     ]
 
 
