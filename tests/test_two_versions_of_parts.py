@@ -210,7 +210,7 @@ def test_a_change_in_place_after_an_update_is_one_of_the_same_object(backends: C
     assert after(backends, change) == {**STORED, "seat": {"row": 2}, "home": home(street="Ring")}
 
 
-def test_an_object_that_was_replaced_meanwhile_gives_nothing_to_the_one_changed_in_place() -> None:
+def test_an_object_replaced_meanwhile_gives_nothing_to_the_one_changed() -> None:
     store = MemoryStore()
     old, new = kit_of(Old, store), kit_of(New, store)
     app = FastAPI()

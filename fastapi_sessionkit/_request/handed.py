@@ -11,7 +11,7 @@ from .codec import FieldPatch, M, Misfit, SessionCodec, differing, lost
 from .parts import Path, fields_of, leaves_out, parts_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: making one that is takes longer, and nearly every request makes one
 class Handed(Generic[M]):
     """A session that was handed out.
 
