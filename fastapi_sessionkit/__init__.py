@@ -30,7 +30,7 @@ from .errors import (
 )
 from .guard import RouterGuard, login_redirect_target
 from .kit import SessionKit
-from .mutation import clear_session, regenerate_session, set_session, update_session
+from .mutation import clear_session, reauthenticate_session, regenerate_session, set_session, update_session
 from .requirements import (
     Requirement,
     any_permission,
@@ -84,6 +84,7 @@ __all__ = [
     "login_redirect_target",
     "owner",
     "permission",
+    "reauthenticate_session",
     "regenerate_session",
     "require",
     "require_any_permission",

@@ -110,6 +110,14 @@ class Subject:
             logger.error("The session's %s can't be compared with a path, so it owns nothing: %s", field, why)  # noqa: TRY400
             return False
 
+    def aged(self, age: float) -> "Subject":
+        """The same one, had they signed in so many seconds ago. What the application has answered is not asked again."""
+        if self._answers is None:
+            self._answers = {}
+        other = Subject(self.session, self.access, age, self.segments)
+        other.before, other._answers = self.before, self._answers
+        return other
+
     def names(self, attribute: str, hook: str) -> frozenset[str] | tuple[str, ...] | Pending | None:
         """The names that an ``Access`` hook gives, or without one an attribute of the session; none where that fails.
 

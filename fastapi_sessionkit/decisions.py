@@ -23,6 +23,7 @@ class Decision:
         reason: why, in words that hold no value of the session.
         requirement: what was required; ``None`` where everybody may pass.
         signed_in: whether somebody is signed in; ``None`` when that did not matter.
+        max_age: where nothing but a recent sign-in is missing: how many seconds ago that may be; otherwise ``None``.
     """
 
     allowed: bool
@@ -30,6 +31,7 @@ class Decision:
     reason: str
     requirement: Requirement | None = None
     signed_in: bool | None = None
+    max_age: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,14 +12,16 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from ._application.routes import path_segments
+from ._paths.denial import refusal
 from ._request.lookup import request_session_of
 from ._request.request_session import RequestSession
 from ._settings import Duration
 from .access import Subject
 from .cookie import CookieSettings, SessionCookie
-from .errors import ConfigurationError, Forbidden, NotAuthenticated
+from .errors import ConfigurationError
 from .requirements import (
     Requirement,
+    age_that_would_do,
     any_permission,
     fresh,
     permission,
@@ -107,28 +109,31 @@ class Required(_Asks[M], SecurityBase):
         """The session.
 
         Raises:
-            NotAuthenticated: 401, nobody is signed in.
+            NotAuthenticated: 401, nobody is signed in, or too long ago.
+            HTTPException: 302 or 303 instead, for a browser that signed in too long ago, where a guard knows the page.
             Forbidden: 403, somebody is and does not fulfil the requirement.
         """
         own = request_session_of(connection.scope, self.name, self.kit)
         await own.settle_now()
         subject = self._subject(own, connection.scope) if self._takes_segments else own.subject()
         if self.requirement.refusal_now(subject) is not None:  # what can be told at once costs no further call
-            await self._require(subject)
+            await self._require(subject, own, connection.scope)
         own.judges = (*own.judges, (self._judge, connection.scope))
         session: Any = own.session
         fulfilling: M = session
         return fulfilling
 
     async def _judge(self, own: RequestSession[Any], scope: Scope) -> None:
-        await self._require(self._subject(own, scope))
+        await self._require(self._subject(own, scope), own, scope)
 
-    async def _require(self, subject: Subject) -> None:
+    async def _require(self, subject: Subject, own: RequestSession[Any], scope: Scope) -> None:
         if await refusal_of(self.requirement, subject) is None:
             return
-        if subject.is_nobody:
-            raise NotAuthenticated
-        raise Forbidden(f"Requires {self.requirement}")
+        max_age = await age_that_would_do(self.requirement, subject)
+        refused = refusal(str(self.requirement), signed_in=not subject.is_nobody, max_age=max_age)
+        if max_age is None or own.guard is None:
+            raise refused()
+        raise await own.guard.step_up_error(refused, scope, subject)
 
 
 def _shown(transport: Transport | None) -> Transport:

@@ -5,7 +5,7 @@
     SessionKitError
     ├── ConfigurationError      (ValueError)      the developer: raised at construction, install or startup
     ├── SessionTooLarge                           the developer: the session outgrew its cookie or token
-    ├── NotAuthenticated        (HTTPException)   the client: 401, nobody is signed in
+    ├── NotAuthenticated        (HTTPException)   the client: 401, nobody is signed in, or not recently enough
     ├── Forbidden               (HTTPException)   the client: 403, signed in and still not allowed
     └── StoreUnavailable        (HTTPException)   the world: 503, the storage engine did not answer
 """
@@ -13,6 +13,8 @@
 from collections.abc import Mapping
 
 from fastapi import HTTPException
+
+_INSUFFICIENT = 'error="insufficient_user_authentication"'  # RFC 9470, section 3
 
 
 class SessionKitError(Exception):
@@ -47,11 +49,24 @@ class SessionTooLarge(SessionKitError):
 
 
 class NotAuthenticated(SessionKitError, HTTPException):
-    """401: nobody is signed in (RFC 9110, section 15.5.2)."""
+    """401: nobody is signed in (RFC 9110, section 15.5.2), or too long ago for what was asked (RFC 9470, step-up).
 
-    def __init__(self, detail: str = "Not authenticated", headers: Mapping[str, str] | None = None) -> None:
+    Attributes:
+        max_age: where somebody is signed in and has to prove again who they are: the seconds that may lie between that
+            and the request. ``None`` where nobody is signed in.
+    """
+
+    def __init__(
+        self,
+        detail: str = "Not authenticated",
+        headers: Mapping[str, str] | None = None,
+        *,
+        max_age: float | None = None,
+    ) -> None:
         # The Cookie scheme of draft-broyer-http-cookie-auth: RFC 9110 asks for a challenge, browsers ignore this one.
-        HTTPException.__init__(self, 401, detail, {"WWW-Authenticate": "Cookie", **(headers or {})})
+        challenge = "Cookie" if max_age is None else f'Cookie {_INSUFFICIENT}, max_age="{int(max_age)}"'
+        HTTPException.__init__(self, 401, detail, {"WWW-Authenticate": challenge, **(headers or {})})
+        self.max_age: float | None = max_age
 
 
 class Forbidden(SessionKitError, HTTPException):

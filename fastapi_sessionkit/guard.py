@@ -2,26 +2,27 @@
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from typing import Any
+from urllib.parse import unquote
 
 from fastapi import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from ._frozen import Frozen
-from ._paths.denial import denial_error, is_navigation, redirect
+from ._paths.denial import denial_error, is_navigation, page_to_return_to, redirect, refusal
 from ._paths.patterns import UNREADABLE, Pattern
 from ._paths.preflight import answers_preflight, is_preflight, route_answers_preflight
-from ._paths.redirects import checked_target, next_target, path_of
+from ._paths.redirects import checked_target, next_target, path_of, wanted_page
 from ._request.lookup import request_session_of
 from ._request.request_session import RequestSession
 from ._settings import require_bool, require_list
 from .access import Access, Subject
 from .decisions import Choice, Decision, Decisions
 from .errors import ConfigurationError
-from .requirements import Requirement, refusal_of, signed_in
+from .requirements import Requirement, age_that_would_do, refusal_of, signed_in
 from .rules import Rule
 
 __all__ = ["Decision", "RouterGuard", "login_redirect_target", "route_path"]
@@ -51,6 +52,8 @@ class RouterGuard(Frozen):
     Args:
         protect: the rules, in order.
         login_path: where a browser goes to sign in. Open under global protection; never redirects to itself.
+        reauthenticate_path: where a signed-in browser goes that signed in too long ago for ``fresh``; by default
+            ``login_path``. Needs somebody signed in under global protection; never redirects to itself.
         home_path: where a signed-in browser goes that asks for the login page under global protection, unless a rule
             or ``exclude`` names the login page.
         global_protect: what no rule is about needs somebody signed in; otherwise it is open.
@@ -62,6 +65,7 @@ class RouterGuard(Frozen):
     """
 
     __slots__ = (
+        "_again",
         "_decisions",
         "_home",
         "_login",
@@ -71,6 +75,7 @@ class RouterGuard(Frozen):
         "global_protect",
         "home_path",
         "login_path",
+        "reauthenticate_path",
         "rules",
     )
 
@@ -79,6 +84,7 @@ class RouterGuard(Frozen):
         protect: Iterable[Rule] = (),
         *,
         login_path: str | None = None,
+        reauthenticate_path: str | None = None,
         home_path: str = "/",
         global_protect: bool = False,
         exclude: Iterable[str] = (),
@@ -98,6 +104,11 @@ class RouterGuard(Frozen):
         self.login_path: str | None = (
             None if login_path is None else checked_target(login_path, "RouterGuard(login_path=...)")
         )
+        self.reauthenticate_path: str | None = reauthenticate_path
+        if reauthenticate_path is not None:
+            checked_target(reauthenticate_path, "RouterGuard(reauthenticate_path=...)")
+            _page(path_of(reauthenticate_path), "reauthenticate_path")
+        self._again = login_path if reauthenticate_path is None else reauthenticate_path
         self.home_path: str = checked_target(home_path, "RouterGuard(home_path=...)")
         self.global_protect: bool = global_protect
         self.debug: bool = debug
@@ -143,9 +154,10 @@ class RouterGuard(Frozen):
             access: how to read the session; a kit gives its own.
             age: seconds since the user signed in, for ``fresh``.
         """
-        choice = self._choice(method, path)
-        segments = choice.pattern.named_segments(path)
-        return await _decision(choice, choice.required(access), Subject(session, access, age, segments))
+        return await self._decide(self._choice(method, path), path, Subject(session, access, age))
+
+    async def _decide(self, choice: Choice, path: str, subject: Subject) -> Decision:
+        return await _decision(choice, choice.required(subject.access), subject.at(choice.pattern.named_segments(path)))
 
     async def enforce(self, own: RequestSession[Any], scope: Scope, *, routed: bool = False) -> None:
         """Let the request pass, or raise what it is answered with. Loads the session only where it matters.
@@ -161,6 +173,8 @@ class RouterGuard(Frozen):
             HTTPException: 302 or 303 for a browser that is sent elsewhere; 400 for an ambiguous path.
             StoreUnavailable: 503.
         """
+        if self._again is not None:
+            own.guard = self
         root = scope.get("root_path")
         path, method = route_path(scope) if root else scope["path"], scope.get("method", "GET")
         short = len(path) + len(method) <= _REMEMBERED_LENGTH
@@ -184,7 +198,7 @@ class RouterGuard(Frozen):
         if self.debug:
             _log(decision, method, path, subject.session if decision.signed_in else None)
         if not decision.allowed:
-            raise self._error(choice, decision, path, scope)
+            raise await self._error(choice, decision, path, scope, subject)
         if choice is self._login and method == "GET" and is_navigation(scope):
             await self._send_home(own, scope, path)
 
@@ -205,24 +219,55 @@ class RouterGuard(Frozen):
         return _AMBIGUOUS if _UNCLEAR.search(path) else self.decisions(method).find(path)
 
     async def _send_home(self, own: RequestSession[Any], scope: Scope, path: str) -> None:
-        if not self._home.matches(path) and await own.load() is not None:
+        if self._home.matches(path) or await own.load() is None:
+            return
+        if not await self._asks_for_step_up(wanted_page(scope), scope, own.subject()):
             if self.debug:
                 logger.debug("%r is for those who are not signed in: sent to %r", path, self.home_path)
             raise redirect(scope, self.home_path)
 
-    def _error(self, choice: Choice, decision: Decision, path: str, scope: Scope) -> HTTPException:
+    async def _error(
+        self, choice: Choice, decision: Decision, path: str, scope: Scope, subject: Subject
+    ) -> HTTPException:
         if choice is _AMBIGUOUS:
             return HTTPException(400, "Ambiguous path")
+        somebody = bool(decision.signed_in)
+        refused = refusal(str(decision.requirement), signed_in=somebody, max_age=decision.max_age)
+        if decision.max_age is not None:
+            return await self.step_up_error(refused, scope, subject)
         target = None if decision.rule is None else decision.rule.redirect_to
-        if decision.signed_in and self._home.matches(path) and self._is_login_page(target):
+        if somebody and self._home.matches(path) and self._is_login_page(target):
             target = None  # the login page would send it straight back
-        return denial_error(
-            scope,
-            str(decision.requirement),
-            signed_in=bool(decision.signed_in),
-            redirect_to=target,
-            login_path=self.login_path,
-        )
+        if not somebody:
+            target = target or self.login_path
+        return denial_error(scope, refused, target, back=not somebody)
+
+    async def step_up_error(
+        self, refused: Callable[..., HTTPException], scope: Scope, subject: Subject
+    ) -> HTTPException:
+        """What to raise where a recent sign-in is missing; ``refused`` makes the 401.
+
+        A browser is sent to a page that lets it in, and that does not send it home, or nowhere.
+        """
+        target = self._again
+        if target is not None:
+            choice = self._choice("GET", path_of(target))
+            decision = await self._decide(choice, path_of(target), subject)
+            if not decision.allowed or (choice is self._login and await self._would_send_home(target, scope, subject)):
+                target = None
+        return denial_error(scope, refused, target, back=True)
+
+    async def _would_send_home(self, login_page: str, scope: Scope, subject: Subject) -> bool:
+        if self._home.matches(path_of(login_page)):
+            return False
+        return not await self._asks_for_step_up(page_to_return_to(scope), scope, subject)
+
+    async def _asks_for_step_up(self, page: str | None, scope: Scope, subject: Subject) -> bool:
+        """Whether a page, as the browser knows it, would let somebody in who signs in anew."""
+        if page is None:
+            return False
+        path = route_path({"path": unquote(path_of(page)), "root_path": scope.get("root_path", "")})
+        return (await self._decide(self._choice("GET", path), path, subject)).max_age is not None
 
     def _is_login_page(self, target: str | None) -> bool:
         return target is not None and self._choice("GET", path_of(target)) is self._login
@@ -244,9 +289,11 @@ async def _decision(choice: Choice, requirement: Requirement | None, subject: Su
     """Hold somebody against what is required."""
     if requirement is None:
         return Decision(choice is not _AMBIGUOUS, choice.rule, choice.reason)
-    reason = await refusal_of(requirement, subject)
-    allowed, somebody = reason is None, not subject.is_nobody
-    return Decision(allowed, choice.rule, f"fulfils {requirement}" if reason is None else reason, requirement, somebody)
+    reason, somebody = await refusal_of(requirement, subject), not subject.is_nobody
+    if reason is None:
+        return Decision(True, choice.rule, f"fulfils {requirement}", requirement, somebody)  # noqa: FBT003
+    max_age = await age_that_would_do(requirement, subject)
+    return Decision(False, choice.rule, reason, requirement, somebody, max_age)  # noqa: FBT003
 
 
 def _passes_as_preflight(scope: Scope, *, routed: bool) -> bool:

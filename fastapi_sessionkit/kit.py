@@ -359,6 +359,10 @@ class SessionKit(Generic[M]):
         """Sign out; see ``fastapi_sessionkit.clear_session``."""
         request_session_of(request.scope, "kit.clear_session", self).sign_out()
 
+    def reauthenticate_session(self, request: HTTPConnection) -> None:
+        """Note that the user has proved again who they are; see ``fastapi_sessionkit.reauthenticate_session``."""
+        request_session_of(request.scope, "kit.reauthenticate_session", self).reauthenticate()
+
     def regenerate_session(self, request: HTTPConnection) -> None:
         """Move to a new id; see ``fastapi_sessionkit.regenerate_session``."""
         request_session_of(request.scope, "kit.regenerate_session", self).rotate()

@@ -74,6 +74,20 @@ def clear_session(request: HTTPConnection) -> None:
     request_session_of(request.scope, "clear_session").sign_out()
 
 
+def reauthenticate_session(request: HTTPConnection) -> None:
+    """Note that the user has just proved again who they are, which is what ``fresh`` asks for (step-up, RFC 9470).
+
+    Call it once the password, or whatever it is, has been checked. The session moves to a new id, and the old one ends
+    at once: who holds a copy of it gains nothing.
+
+    Raises:
+        NotAuthenticated: nobody is signed in.
+        Forbidden: an unsafe request from another origin, as for ``set_session``.
+        SessionKitError: the response has started.
+    """
+    request_session_of(request.scope, "reauthenticate_session").reauthenticate()
+
+
 def regenerate_session(request: HTTPConnection) -> None:
     """Keep the session under a new id; the old one serves requests under way for ``rotation_grace`` more seconds.
 

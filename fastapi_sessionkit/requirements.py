@@ -20,6 +20,7 @@ __all__ = [
     "Alternatives",
     "Requirement",
     "Subject",
+    "age_that_would_do",
     "all_of",
     "any_of",
     "any_permission",
@@ -27,6 +28,7 @@ __all__ = [
     "check_readable",
     "custom",
     "fresh",
+    "fresh_limits",
     "name_of",
     "no_dependency_message",
     "owner",
@@ -143,6 +145,20 @@ async def refusal_of(requirement: Requirement, subject: Subject) -> str | None:
         if answer is None or isinstance(answer, str):
             return answer
         await answer
+
+
+def fresh_limits(requirement: Requirement) -> list[float]:
+    """The ages in seconds that ``fresh`` allows anywhere in a requirement, the largest first."""
+    ages = {leaf.max_age for leaf in requirement.leaves() if isinstance(leaf, _Fresh)}
+    return sorted(ages, reverse=True)
+
+
+async def age_that_would_do(requirement: Requirement, subject: Subject) -> float | None:
+    """Where nothing but a recent sign-in is missing: how many seconds ago that may be at most. Otherwise ``None``."""
+    for age in [] if subject.is_nobody else fresh_limits(requirement):
+        if await refusal_of(requirement, subject.aged(age)) is None:
+            return age
+    return None
 
 
 class _BuiltIn(Requirement):

@@ -27,7 +27,7 @@ PROMISED = {
         "require_fresh"
     ),
     "requirements": "Requirement signed_in role permission any_permission fresh owner custom",
-    "mutation": "set_session update_session clear_session regenerate_session",
+    "mutation": "set_session update_session clear_session regenerate_session reauthenticate_session",
     "guard": "RouterGuard Rule Access Decision login_redirect_target",
     "storage": "SessionBackend SessionDirectory CookieBackend StoreBackend SessionStore SessionRecord MemoryStore",
     "errors": (

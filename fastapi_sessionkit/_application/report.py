@@ -16,6 +16,7 @@ from ..access import Access
 from ..decisions import Choice
 from ..errors import ConfigurationError
 from ..guard import RouterGuard
+from ..requirements import fresh_limits
 from ..rules import Rule
 from .routes import ServedRoute, served_routes
 
@@ -46,6 +47,7 @@ def _problems(
     yield from _unreached_rules([choice for choice in hiders if choice not in hidden], guarded)
     yield from _pages_not_served(guard, routes)
     yield from _shut_login_page(guard, access)
+    yield from _shut_reauthentication_page(guard, access)
 
 
 def _hiders(guard: RouterGuard) -> dict[Choice, dict[Choice | None, None]]:
@@ -90,6 +92,8 @@ def _pages_not_served(guard: RouterGuard, routes: list[ServedRoute]) -> Iterator
         named[guard.login_path] = "RouterGuard(login_path=...)"
         if guard.global_protect:
             named.setdefault(guard.home_path, "RouterGuard(home_path=...)")
+    if guard.reauthenticate_path is not None:
+        named.setdefault(guard.reauthenticate_path, "RouterGuard(reauthenticate_path=...)")
     missing = [f"{target} ({setting})" for target, setting in named.items() if not _is_served(target, routes)]
     if missing:
         yield f"Browsers are sent to {_listing(missing)}, and no route of the application has such a path for GET"
@@ -118,6 +122,21 @@ def _shut_login_page(guard: RouterGuard, access: Access) -> Iterator[str]:
         f"Nobody can sign in at {guard.login_path}: {asks} asks for {choice.requirement} there. "
         f"Put Rule({guard.login_path!r}, public=True) before it"
     )
+
+
+def _shut_reauthentication_page(guard: RouterGuard, access: Access) -> Iterator[str]:
+    page = guard.reauthenticate_path
+    if page is None:
+        return
+    for method in ("GET", "POST"):
+        choice = guard.decisions(method).find(path_of(page))
+        requirement = choice.required(access)
+        if requirement is not None and fresh_limits(requirement):
+            yield (
+                f"Nobody can authenticate again at {page}: rule {choice.rule} asks for {requirement} there. "
+                f"Put Rule({path_of(page)!r}) before it"
+            )
+            return
 
 
 def _listing(names: list[str]) -> str:

@@ -1,5 +1,6 @@
 """From a denial to the answer that this client understands: 401, 403, a redirect, ``HX-Redirect``."""
 
+from collections.abc import Callable
 from functools import partial
 from urllib.parse import unquote
 
@@ -24,36 +25,50 @@ async def redirect_response(request: Request, exc: Exception) -> Response:  # no
     return Response(status_code=exc.status_code, headers=exc.headers)
 
 
+def refusal(requirement: str, *, signed_in: bool, max_age: float | None) -> Callable[..., HTTPException]:
+    """What makes the 401 or 403, which may get more headers.
+
+    Args:
+        requirement: the name of what was required.
+        signed_in: whether somebody is signed in.
+        max_age: where nothing but a recent sign-in is missing: how many seconds ago that may be.
+    """
+    if not signed_in:
+        return NotAuthenticated
+    if max_age is None:
+        return partial(Forbidden, f"Requires {requirement}")
+    return partial(NotAuthenticated, f"Requires {requirement}", max_age=max_age)
+
+
 def denial_error(
-    scope: Scope, requirement: str, *, signed_in: bool, redirect_to: str | None, login_path: str | None
+    scope: Scope, refused: Callable[..., HTTPException], target: str | None, *, back: bool
 ) -> HTTPException:
     """What to raise: 401, 403 or a redirect. A target is left out where it is the very page that was refused.
 
     Args:
         scope: the request.
-        requirement: the name of what was required.
-        signed_in: whether somebody is signed in.
-        redirect_to: where the rule sends a browser.
-        login_path: where a browser signs in.
+        refused: makes the 401 or 403.
+        target: where a browser is sent.
+        back: whether it is to come back from there, by ``next``.
     """
-    headers, wanted = Headers(scope=scope), requested(scope)
-    refused = partial(Forbidden, f"Requires {requirement}") if signed_in else NotAuthenticated
-    target = redirect_to if signed_in else (redirect_to or login_path)
-    if target is None or scope["type"] == "websocket" or _is_same_page(location(scope, target), wanted):
+    if target is None or scope["type"] == "websocket" or _is_same_page(location(scope, target), requested(scope)):
         return refused()
-    if headers.get("hx-request") == "true":
-        page = path_and_query(headers.get("hx-current-url", ""))
-        return refused(headers={"HX-Redirect": location(scope, target, None if signed_in else page)})
-    if not is_navigation(scope):
-        return refused()
-    safe = scope["method"] in {"GET", "HEAD"}
-    return redirect(scope, target, wanted if safe and not signed_in else None)
+    page = page_to_return_to(scope) if back else None
+    if _is_htmx(scope):
+        return refused(headers={"HX-Redirect": location(scope, target, page)})
+    return redirect(scope, target, page) if is_navigation(scope) else refused()
+
+
+def page_to_return_to(scope: Scope) -> str | None:
+    """The page that a browser can be brought back to: the one that it asked for, or that HTMX was on."""
+    if _is_htmx(scope):
+        return path_and_query(Headers(scope=scope).get("hx-current-url", ""))
+    return requested(scope) if _is_safe(scope) else None
 
 
 def redirect(scope: Scope, target: str, wanted: str | None = None) -> Redirected:
     """302 for GET and HEAD; 303 otherwise, so that the method becomes GET (RFC 9110, section 15.4.4)."""
-    status = 302 if scope["method"] in {"GET", "HEAD"} else 303
-    return Redirected(status, headers={"Location": location(scope, target, wanted)})
+    return Redirected(302 if _is_safe(scope) else 303, headers={"Location": location(scope, target, wanted)})
 
 
 def is_navigation(scope: Scope) -> bool:
@@ -63,6 +78,14 @@ def is_navigation(scope: Scope) -> bool:
     headers = Headers(scope=scope)
     mode = headers.get("sec-fetch-mode")
     return mode == "navigate" if mode is not None else "text/html" in headers.get("accept", "").lower()
+
+
+def _is_safe(scope: Scope) -> bool:
+    return scope.get("method") in {"GET", "HEAD"}
+
+
+def _is_htmx(scope: Scope) -> bool:
+    return Headers(scope=scope).get("hx-request") == "true"
 
 
 def _is_same_page(target: str, wanted: str) -> bool:

@@ -35,11 +35,17 @@ def checked_target(target: str, name: str) -> str:
 def next_target(request: HTTPConnection, default: str) -> str:
     """The query's ``next`` as a ``Location`` if it is one path on this site, otherwise the default if that is, or ``/``."""
     default = default if is_same_site(default) else "/"
-    wanted = request.query_params.getlist("next")
-    if len(wanted) != 1 or not is_same_site(wanted[0]):
+    wanted = wanted_page(request.scope)
+    if wanted is None:
         return default
-    target = quote(wanted[0], safe=_URL)
+    target = quote(wanted, safe=_URL)
     return target if is_same_site(target) else default  # encoded it is longer
+
+
+def wanted_page(scope: Scope) -> str | None:
+    """The query's ``next`` if it is one path on this site."""
+    wanted = HTTPConnection(scope).query_params.getlist("next")
+    return wanted[0] if len(wanted) == 1 and is_same_site(wanted[0]) else None
 
 
 def location(scope: Scope, target: str, wanted: str | None = None) -> str:

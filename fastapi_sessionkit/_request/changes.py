@@ -23,6 +23,7 @@ class Changes:
         action: what is to be done to the session.
         patches: what is to be done to its fields, in order.
         unread: patches that were marked before the session was loaded, not validated as a whole yet.
+        reauthenticates: whether the user has proved again who they are, so that the old id has no grace.
         switches_user: whether the patches make it another user's session.
         ttl: the idle lifetime in seconds of a session that begins; ``None``: the kit's.
         answer: what the ``revalidate`` hook changed; before all patches.
@@ -32,6 +33,7 @@ class Changes:
     action: Action = Action.KEEP
     patches: list[Patch] = field(default_factory=list)
     unread: list[Update] = field(default_factory=list)
+    reauthenticates: bool = False
     switches_user: bool = False
     ttl: float | None = None
     answer: Patch | None = None

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Hashable
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -247,7 +248,9 @@ class LoadedSession(MarkedSession[M]):
     @property
     def age(self) -> float | None:
         """Seconds since the user signed in. A sign-in that this very request made is as fresh as can be."""
-        return 0.0 if self.loaded is None else self.services.lifetimes.clock() - self.loaded.record.authenticated_at
+        if self.loaded is None or (self._changes is not None and self._changes.reauthenticates):
+            return 0.0
+        return self.services.lifetimes.clock() - self.loaded.authenticated_at
 
     async def info(self) -> SessionInfo | None:
         """The session's clocks; ``None`` when nobody is signed in."""
@@ -255,5 +258,10 @@ class LoadedSession(MarkedSession[M]):
         if session is None:
             return None
         if self.loaded is not None:
-            return SessionInfo.of(self.loaded.record)
+            return self._info_of(self.loaded)
         return SessionInfo.of(self.services.lifetimes.new_record(b"", user_id_of(session), self._marks().ttl))
+
+    def _info_of(self, loaded: Loaded) -> SessionInfo:
+        now = self.services.lifetimes.clock()
+        renewed = self._changes is not None and self._changes.reauthenticates
+        return SessionInfo.of(replace(loaded.record, authenticated_at=now if renewed else loaded.authenticated_at))

@@ -38,6 +38,7 @@ class MarkedSession(Subject, Generic[M]):
         replaced: whether the commit failed and another response went out.
         judges: what has let this request in and where, so that it can be asked once more.
         late: what marks the response where it began before the session was asked for, and its first message.
+        guard: the innermost guard on the way that knows where a browser authenticates again; ``None``: there is none.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class MarkedSession(Subject, Generic[M]):
         "app",
         "asked",
         "closed",
+        "guard",
         "judges",
         "late",
         "loaded",
@@ -81,6 +83,7 @@ class MarkedSession(Subject, Generic[M]):
         self.replaced: bool = False
         self.judges: Sequence[tuple[Judge, Scope]] = ()
         self.late: tuple[Callable[[Any, Message], None], Message] | None = None
+        self.guard: Any = None
         self._presented: Loaded | None = None  # what the client's token led to, even if its session has moved on since
         self._settled: bool = False  # whether ``session`` says who is signed in
         self._loading: bool = False
@@ -169,6 +172,15 @@ class MarkedSession(Subject, Generic[M]):
         if self.session is None and (self._settled or self.token is None):
             raise NotAuthenticated
         self._mark_move()
+
+    def reauthenticate(self) -> None:
+        """Mark that the user has proved again who they are, and a move to a new id."""
+        self._require_open("reauthenticate_session")
+        self._require_same_origin()
+        if self.session is None and (self._settled or self.token is None):
+            raise NotAuthenticated
+        self._mark_move()
+        self._marks().reauthenticates = True
 
     def reopen(self) -> None:
         """Forget every mark: what was to be saved could not be, and another response is on its way."""

@@ -81,7 +81,8 @@ async def _carried_out(services: Services[M], loaded: Loaded, change: "_Change")
         except MustMove:
             change.moves = True
     try:
-        return await backend.rotate(loaded, change, grace=0.0 if change.switches else services.rotation_grace)
+        grace = 0.0 if change.switches or change.renews else services.rotation_grace
+        return await backend.rotate(loaded, change, grace=grace)
     except MustMove:  # it is another user's only now
         return await backend.rotate(loaded, change, grace=0.0)
 
@@ -109,6 +110,8 @@ class _Change:
 
     Attributes:
         moves: whether it is carried out under a new id.
+        renews: whether the user has proved again who they are, so that the old id has no grace. Without a new id it
+            does not: that would make the old one fresh.
         switches: whether it makes another user's session of it, so that the old id has no grace.
     """
 
@@ -118,6 +121,7 @@ class _Change:
         self._changes = changes
         self._may_move = may_move
         self.moves: bool = may_move and changes.action is Action.ROTATE
+        self.renews: bool = self.moves and changes.reauthenticates
         self.switches: bool = changes.switches_user
 
     def __call__(self, record: SessionRecord) -> SessionRecord:
@@ -134,6 +138,7 @@ class _Change:
             record,
             data=data,
             user_id=user_id_of(after),
+            authenticated_at=now if self.renews else record.authenticated_at,
             last_seen_at=max(now, record.last_seen_at),  # another server's clock may be ahead
             expires_at=services.lifetimes.extended(record, now),
         )

@@ -53,12 +53,21 @@ class Loaded:
         superseded: the token was rotated away and is in its grace: its bearer is served, and gets no new token.
         before: the session's data when the token was rotated away: the token keeps no more than the roles and permissions
             in it. ``None`` where it was not.
+        authenticated_before: when the user had last proved who they are by then (Unix seconds): the token gets no fresher.
+            ``None`` where it was not rotated away.
     """
 
     record: SessionRecord
     key: str = ""
     superseded: bool = False
     before: bytes | None = None
+    authenticated_before: float | None = None
+
+    @property
+    def authenticated_at(self) -> float:
+        """When the user last proved who they are, as far as this token goes; Unix seconds."""
+        now, before = self.record.authenticated_at, self.authenticated_before
+        return now if before is None else min(now, before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,9 @@ class StoreBackend:
         if self._clock() >= honoured_until(record):
             return None
         found = await self._find(record.successor, before=data_before(record))
-        return None if found is None else replace(found, superseded=True)
+        if found is None:
+            return None
+        return replace(found, superseded=True, authenticated_before=record.authenticated_at)
 
     async def create(self, record: SessionRecord, *, replaces: Loaded | None = None) -> str:
         """Keep the record under a new id; end what it replaces, and the user's oldest sessions over the limit.

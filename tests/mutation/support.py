@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from fastapi_sessionkit import (
     SessionKit,
     clear_session,
+    reauthenticate_session,
     regenerate_session,
     set_session,
     update_session,
@@ -48,6 +49,9 @@ HELPERS: list[Callable[[Request | WebSocket], None]] = [
     lambda connection: set_session(connection, ADA),
     lambda connection: update_session(connection, tier="premium"),
     clear_session,
+    reauthenticate_session,
     regenerate_session,
 ]
-every_helper = pytest.mark.parametrize("helper", HELPERS, ids=["set", "update", "clear", "regenerate"])
+every_helper = pytest.mark.parametrize(
+    "helper", HELPERS, ids=["set", "update", "clear", "reauthenticate", "regenerate"]
+)
