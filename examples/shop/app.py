@@ -6,7 +6,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 
 from examples.shop import api
-from examples.shop.pages import account, devices, docs, errors, front, staff
+from examples.shop.pages import account, closing, devices, docs, errors, front, staff
 from examples.shop.sessions import guard, kit
 
 DESCRIPTION = """
@@ -28,6 +28,7 @@ app = FastAPIOffline(
 app.mount("/public", StaticFiles(directory=Path(__file__).parent / "static"))
 app.include_router(front.router)
 app.include_router(account.router)
+app.include_router(closing.router)
 app.include_router(devices.router)
 app.include_router(staff.router)
 app.include_router(docs.router)

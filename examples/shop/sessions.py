@@ -22,6 +22,7 @@ from fastapi_sessionkit import (
 )
 
 REMEMBERED = timedelta(days=30)
+CLOSE, CONFIRM = "/account/close", "/account/confirm"
 
 
 class ShopSession(Session):
@@ -73,12 +74,14 @@ guard = RouterGuard(
         Rule("/editor/**", roles=["editor", "admin"]),
         Rule("/settings/**", permission="settings:write"),
         Rule("/admin/**", role="admin"),
+        Rule(CLOSE, fresh=timedelta(minutes=5)),
         Rule("/api/products/**", methods=["GET"], public=True),
         Rule("/api/products/**", requires=role("admin") | permission("stock:write")),
         Rule("/api/almanac", allow=almanac_member),
         Rule("/api/admin/**", role="admin"),
     ],
     login_path="/login",
+    reauthenticate_path=CONFIRM,
     home_path="/dashboard",
     global_protect=True,
     exclude=["/", "/public/**", "/docs", "/openapi.json"],

@@ -27,6 +27,7 @@ class Shop:
         self.products = {product.slug: product for product in PRODUCTS}
         self.entries = {entry.slug: entry for entry in ENTRIES}
         self.orders: list[Order] = []
+        self.closed: set[str] = set()
         self.notice = "Spring sowing has begun. What is ordered before noon leaves the barn the same day."
 
     @property

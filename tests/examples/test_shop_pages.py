@@ -15,6 +15,8 @@ PATHS = [
     "/",
     "/dashboard",
     "/account/devices",
+    "/account/close",
+    "/account/confirm",
     "/almanac",
     "/editor",
     "/settings",

@@ -43,10 +43,10 @@ async def show_login(page: ThisPage) -> HTMLResponse:
 
 
 @router.post("/login")
-async def login(page: ThisPage, form: Annotated[LoginForm, Form()]) -> Response:
+async def login(page: ThisPage, form: Annotated[LoginForm, Form()], shop: OpenShop) -> Response:
     """Sign in, and go on to where ``next`` says, if that is a page of this shop."""
     person = form.person()
-    if person is None:
+    if person is None or person.username in shop.closed:
         return await page.show("login.html", 422, people=PEOPLE.values(), form=form, failed=True)
     session = session_for(person, device_of(page.request.headers.get("user-agent", "")))
     set_session(page.request, session, ttl=REMEMBERED if form.remember else None)
