@@ -432,7 +432,7 @@ def test_logout_csrf_signs_nobody_out() -> None:
 
 
 def test_login_csrf_with_a_cookie_sent_twice_is_refused_too() -> None:
-    """Sent twice the cookie counts as none, so the first check is passed over; the sign-in itself is not."""
+    """Whichever of the two is the session's, if one is: the check does not wait to find out."""
     headers = {"Origin": ELSEWHERE, "Cookie": "__Host-session=a; __Host-session=b"}
 
     assert Scenario().client.post("/login", headers=headers).status_code == 403

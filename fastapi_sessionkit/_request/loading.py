@@ -1,7 +1,7 @@
 """Loading one request's session, at most once, and once more where a decision would stand on what was read long ago."""
 
 import logging
-from collections.abc import Awaitable, Hashable
+from collections.abc import Awaitable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,9 @@ from .saving import user_id_of
 from .sharing import shell
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+_CANDIDATES = 8
+"""How many different tokens of one name are looked at: a flood of them is nobody's, and costs nothing."""
 
 _PATIENCE = 5.0
 """Seconds for which a decision holds while the request's body, or a dependency, takes its time."""
@@ -62,7 +65,9 @@ class LoadedSession(MarkedSession[M]):
             services, tokens = self.services, self._tokens
             if tokens is None:
                 tokens = self._tokens = services.transport.read(self.scope)
-            token = tokens[0] if len(tokens) == 1 else None
+            if len(tokens) > 1:
+                tokens = await self._choose()
+            token = tokens[0] if tokens else None
             if token:
                 loaded = await services.backend.load(token)
                 known = None if loaded is None else services.reader.known(token, loaded)
@@ -82,6 +87,21 @@ class LoadedSession(MarkedSession[M]):
             if self._waiting is not None:
                 self._waiting.set()
                 self._waiting = None
+
+    async def _choose(self) -> Sequence[bytes]:
+        """Of several tokens keep the one that leads to a live session; none where two do, for one of them may be planted."""
+        candidates = dict.fromkeys(filter(None, self.tokens))
+        live: list[bytes] = []
+        if len(candidates) <= _CANDIDATES:
+            live = [token for token in candidates if await self._leads_somewhere(token)]
+        self._tokens = live if len(live) == 1 else (b"",)
+        return self._tokens
+
+    async def _leads_somewhere(self, token: bytes) -> bool:
+        services = self.services
+        loaded = await services.backend.load(token)
+        known = None if loaded is None else services.reader.known(token, loaded)
+        return known is not None and services.lifetimes.clock() < known.ends_at
 
     async def _settle_after_others(self) -> None:
         self._waiting = self._waiting or anyio.Event()  # made only for those who wait; a lock would be for everybody
@@ -222,12 +242,16 @@ class LoadedSession(MarkedSession[M]):
     async def look_up(self) -> Loaded | None:
         """What the client's token leads to now, nothing of this request included."""
         self.asked = True
-        token = self.token
-        if token is not None:
-            loaded = await self.services.backend.load(token)
-            known = None if loaded is None else self.services.reader.known(token, loaded)
-            self._presented = None if known is None else loaded
+        await self._look()
         self._mark_late()
+        return self._presented
+
+    async def _look(self) -> Loaded | None:
+        tokens = self.tokens if len(self.tokens) < 2 else await self._choose()
+        if any(tokens):
+            loaded = await self.services.backend.load(tokens[0])
+            known = None if loaded is None else self.services.reader.known(tokens[0], loaded)
+            self._presented = None if known is None else loaded
         return self._presented
 
     def _mark_late(self) -> None:

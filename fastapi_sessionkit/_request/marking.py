@@ -107,16 +107,15 @@ class MarkedSession(Subject, Generic[M]):
 
     @property
     def tokens(self) -> Sequence[bytes]:
-        """What the client sent as its token, read once: more than one where two have its name."""
+        """What the client sent as its token, read once: more than one where several have its name."""
         if self._tokens is None:
             self._tokens = self.services.transport.read(self.scope)
         return self._tokens
 
     @property
-    def token(self) -> bytes | None:
-        """The client's token; ``None`` if there is none, or more than one, of which one may be planted."""
-        tokens = self.tokens
-        return tokens[0] or None if len(tokens) == 1 else None
+    def has_token(self) -> bool:
+        """Whether the client sent anything that may be a token, verified or not."""
+        return any(self.tokens)
 
     @property
     def action(self) -> Action:
@@ -153,7 +152,7 @@ class MarkedSession(Subject, Generic[M]):
         self._require_open("update_session")
         if self.session is not None:
             self._apply(self.session, update)
-        elif self._settled or self.token is None:
+        elif self._settled or not self.has_token:
             raise NotAuthenticated
         else:  # not loaded yet, and only an await could: the commit will
             if not callable(update):
@@ -169,7 +168,7 @@ class MarkedSession(Subject, Generic[M]):
         """Mark a move to a new id."""
         self._require_open("regenerate_session")
         self._require_keeping("regenerate_session")
-        if self.session is None and (self._settled or self.token is None):
+        if self.session is None and (self._settled or not self.has_token):
             raise NotAuthenticated
         self._mark_move()
 
@@ -177,7 +176,7 @@ class MarkedSession(Subject, Generic[M]):
         """Mark that the user has proved again who they are, and a move to a new id."""
         self._require_open("reauthenticate_session")
         self._require_same_origin()
-        if self.session is None and (self._settled or self.token is None):
+        if self.session is None and (self._settled or not self.has_token):
             raise NotAuthenticated
         self._mark_move()
         self._marks().reauthenticates = True

@@ -76,4 +76,4 @@ class RequestSession(LoadedSession[M]):
 
     async def _presented_session(self) -> Loaded | None:
         """The session that the client came with."""
-        return await self.look_up() if self._presented is None else self._presented
+        return self._presented or await self._look()

@@ -79,18 +79,6 @@ async def test_cookie_tossing_behind_a_unicode_space_plants_nothing(site: Site, 
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("pair", [(b"ada", b"eve"), (b"eve", b"ada"), (b"ada", b"ada"), (b"ada", b""), (b"", b"ada")])
-@pytest.mark.parametrize("together", [True, False])
-async def test_cookie_tossing_the_same_name_twice_counts_as_none(
-    site: Site, pair: tuple[bytes, bytes], together: bool
-) -> None:
-    values = [site.token(who.decode()) if who else b"" for who in pair]
-    cookies = [NAME + b"=" + value for value in values]
-
-    assert await site.who(*([b"; ".join(cookies)] if together else cookies)) == "nobody"
-
-
-@pytest.mark.anyio
 @pytest.mark.parametrize("space", [b"\xa0", b"\x85", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x1f"])
 @pytest.mark.parametrize("among", [NAME + b"=%b", b"a=1; " + NAME + b"=%b; b=2", b"x" + NAME + b"=1;" + NAME + b"=%b"])
 async def test_what_python_takes_for_white_space_is_a_part_of_the_value(site: Site, space: bytes, among: bytes) -> None:
