@@ -47,7 +47,7 @@ class BearerToken:
             return ()
         return [_token(value) for value in found]
 
-    def write(self, token: str, max_age: float, scope: Scope) -> Headers:  # noqa: ARG002
+    def write(self, token: str, max_age: float | None, scope: Scope) -> Headers:  # noqa: ARG002
         """Nothing: the application has given the token out."""
         return []
 

@@ -104,7 +104,7 @@ class SessionCookie:
         flags = [f"Path={settings.path}", "HttpOnly", f"SameSite={settings.same_site.capitalize()}"]
         flags += [f"Domain={settings.domain}"] if settings.domain else []
         flags += ["Secure"] if secure else []
-        self._flags = "; ".join(flags)
+        self._flags = flags
         self._start = f"{self.name}=".encode()
         self._warned = False
         self._warned_of_websocket = False
@@ -141,8 +141,8 @@ class SessionCookie:
         found = [pair[len(self._start) :].lstrip(b" \t") for pair in pairs if pair.startswith(self._start)]
         return [value if len(value) <= LIMIT else b"" for value in found]
 
-    def write(self, token: str, max_age: float, scope: Scope) -> Headers:
-        """The ``Set-Cookie`` that stores the token for ``max_age`` seconds."""
+    def write(self, token: str, max_age: float | None, scope: Scope) -> Headers:
+        """The ``Set-Cookie`` that stores the token for ``max_age`` seconds; ``None``: until the browser is closed."""
         if len(token) > self.limit:
             raise self.too_large(len(token) - self.limit, {})
         if self.secure and not self._warned and scope.get("scheme", "http") in {"http", "ws"}:
@@ -152,15 +152,15 @@ class SessionCookie:
                 "Behind a proxy that ends TLS, run the server with --proxy-headers; for development set "
                 "CookieSettings(https_only=False) or FASTAPI_ENV=development (fastapi dev does)."
             )
-        return self._set(token, f"Max-Age={max(0, int(max_age))}")
+        return self._set(token, () if max_age is None else (f"Max-Age={max(0, int(max_age))}",))
 
     def remove(self) -> Headers:
         """The ``Set-Cookie`` that makes the browser forget it."""
-        return self._set("", "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
+        return self._set("", ("Max-Age=0", "Expires=Thu, 01 Jan 1970 00:00:00 GMT"))
 
     def too_large(self, overflow: int, fields: Mapping[str, int]) -> SessionTooLarge:
         """The error for a cookie that browsers would drop."""
         return SessionTooLarge(LIMIT + overflow, LIMIT, fields)
 
-    def _set(self, value: str, lifetime: str) -> Headers:
-        return [(b"set-cookie", f"{self.name}={value}; {lifetime}; {self._flags}".encode("latin-1"))]
+    def _set(self, value: str, lifetime: Sequence[str]) -> Headers:
+        return [(b"set-cookie", "; ".join((f"{self.name}={value}", *lifetime, *self._flags)).encode("latin-1"))]

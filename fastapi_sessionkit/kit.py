@@ -39,7 +39,7 @@ from .dependencies import Asked, Required, checked_requirement
 from .errors import ConfigurationError
 from .guard import RouterGuard
 from .manager import SessionManager
-from .mutation import one_update
+from .mutation import begin_session, one_update
 from .openapi import document, document_schema
 from .requirements import (
     Requirement,
@@ -322,10 +322,11 @@ class SessionKit(Generic[M]):
 
     # Mutation
 
-    def set_session(self, request: HTTPConnection, session: M, *, ttl: Duration | None = None) -> None:
+    def set_session(
+        self, request: HTTPConnection, session: M, *, ttl: Duration | None = None, persistent: bool = True
+    ) -> None:
         """Sign in; see ``fastapi_sessionkit.set_session``."""
-        own = request_session_of(request.scope, "kit.set_session", self)
-        own.sign_in(session, None if ttl is None else in_seconds(ttl, "ttl"))
+        begin_session(request_session_of(request.scope, "kit.set_session", self), session, ttl, persistent)
 
     async def issue_token(self, request: HTTPConnection, session: M, *, ttl: Duration | None = None) -> str:
         """Begin a session for a client without cookies, and give its token, which is not kept anywhere.

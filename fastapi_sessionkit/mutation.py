@@ -12,17 +12,23 @@ from starlette.requests import HTTPConnection
 
 from ._request.codec import Compute, Update
 from ._request.lookup import request_session_of
-from ._settings import Duration, in_seconds
+from ._request.request_session import RequestSession
+from ._settings import Duration, in_seconds, require_bool
 
 
-def set_session(request: HTTPConnection, session: BaseModel, *, ttl: Duration | None = None) -> None:
+def set_session(
+    request: HTTPConnection, session: BaseModel, *, ttl: Duration | None = None, persistent: bool = True
+) -> None:
     """Sign in: always under a new id; the session there was is ended.
 
     Args:
         request: the request that signs in.
         session: an instance of the kit's model.
-        ttl: this session's own idle lifetime, ``timedelta`` or seconds ("remember me"); the kit's ``idle_timeout``
-            by default. The kit's ``absolute_timeout`` ends it all the same.
+        ttl: this session's own idle lifetime, ``timedelta`` or seconds; the kit's ``idle_timeout`` by default. The
+            kit's ``absolute_timeout`` ends it all the same.
+        persistent: whether the browser keeps the cookie when it is closed ("stay signed in"). Without, the cookie has no
+            ``Max-Age``, as long as this session lives. The server ends the session when it would otherwise, no sooner:
+            a browser that restores its tabs keeps such a cookie too.
 
     Raises:
         Forbidden: an unsafe request from another origin tries to sign somebody in (login CSRF).
@@ -30,7 +36,13 @@ def set_session(request: HTTPConnection, session: BaseModel, *, ttl: Duration | 
         TypeError: it is not of the kit's model.
         SessionKitError: the response has started.
     """
-    request_session_of(request.scope, "set_session").sign_in(session, None if ttl is None else in_seconds(ttl, "ttl"))
+    begin_session(request_session_of(request.scope, "set_session"), session, ttl, persistent)
+
+
+def begin_session(own: RequestSession[Any], session: BaseModel, ttl: Duration | None, persistent: bool) -> None:  # noqa: FBT001
+    """Mark what a ``set_session`` means."""
+    require_bool(persistent, "set_session(persistent=...)")
+    own.sign_in(session, None if ttl is None else in_seconds(ttl, "ttl"), transient=not persistent)
 
 
 def update_session(

@@ -47,8 +47,8 @@ class Transport(Protocol):
         """
         ...
 
-    def write(self, token: str, max_age: float, scope: Scope) -> Headers:
-        """The response headers that make the client keep the token for ``max_age`` seconds."""
+    def write(self, token: str, max_age: float | None, scope: Scope) -> Headers:
+        """The response headers that make the client keep the token for ``max_age`` seconds; ``None``: until it is closed."""
         ...
 
     def remove(self) -> Headers:

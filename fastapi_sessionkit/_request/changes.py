@@ -26,6 +26,7 @@ class Changes:
         reauthenticates: whether the user has proved again who they are, so that the old id has no grace.
         switches_user: whether the patches make it another user's session.
         ttl: the idle lifetime in seconds of a session that begins; ``None``: the kit's.
+        transient: whether the client forgets the token of a session that begins when the browser closes.
         answer: what the ``revalidate`` hook changed; before all patches.
         gives_token: whether a token was issued, so that no cache may keep the response. It is saved already.
     """
@@ -36,6 +37,7 @@ class Changes:
     reauthenticates: bool = False
     switches_user: bool = False
     ttl: float | None = None
+    transient: bool = False
     answer: Patch | None = None
     gives_token: bool = False
 

@@ -74,9 +74,9 @@ class SessionCodec(Generic[M]):
                 "its field declares, or of none that JSON can hold"
             ) from None  # its text holds the value
 
-    def noted(self, dump: bytes, *, issued: bool = False) -> bytes:
-        """The data of a record that begins with a dump. Beside it is noted the release of the model, and what ``issued`` says."""
-        return Envelope(dump, version=self._release.version, issued=issued).data()
+    def noted(self, dump: bytes, *, issued: bool = False, transient: bool = False) -> bytes:
+        """The data of a record that begins with a dump. Beside it stand the release of the model, and what is said of the token."""
+        return Envelope(dump, version=self._release.version, issued=issued, transient=transient).data()
 
     def load(self, dump: bytes) -> M:
         """The session that a dump holds.

@@ -18,6 +18,7 @@ class Envelope(NamedTuple):
         switches: whether it is another user's since then, so that the old id has no grace.
         version: the release of the model that wrote it, the first one where nothing is noted.
         issued: whether its token was given out by ``issue_token``, so that it is no cookie and never moves.
+        transient: whether the client is to forget its token when the browser closes.
     """
 
     body: bytes
@@ -25,15 +26,17 @@ class Envelope(NamedTuple):
     switches: bool = False
     version: int = 1
     issued: bool = False
+    transient: bool = False
 
     def data(self) -> bytes:
         """The record's data."""
-        if not self.moves and not self.issued and self.version == 1:
+        if not (self.moves or self.issued or self.transient) and self.version == 1:
             return self.body
         notes = [str(self.version)] if self.version > 1 else []
         notes += ['"moves"'] if self.moves else []
         notes += ['"switches"'] if self.moves and self.switches else []
         notes += ['"issued"'] if self.issued else []
+        notes += ['"transient"'] if self.transient else []
         rest = b"}" if self.body == b"{}" else b"," + self.body[1:]
         return _START + ",".join(notes).encode() + b"]" + rest
 
@@ -46,4 +49,5 @@ def opened(data: bytes) -> Envelope:
     body = b"{" + rest[1:] if rest != b"}" else b"{}"
     first = notes.partition(b",")[0]
     version = int(first) if first.isdigit() else 1
-    return Envelope(body, b'"moves"' in notes, b'"switches"' in notes, version, b'"issued"' in notes)
+    marks = (b'"moves"' in notes, b'"switches"' in notes)
+    return Envelope(body, *marks, version, b'"issued"' in notes, b'"transient"' in notes)

@@ -62,13 +62,12 @@ class LoadedSession(MarkedSession[M]):
             return
         self._loading = True
         try:
-            services, tokens = self.services, self._tokens
-            if tokens is None:
-                tokens = self._tokens = services.transport.read(self.scope)
+            services = self.services
+            tokens = self._tokens = self._tokens or services.transport.read(self.scope)
             if len(tokens) > 1:
                 tokens = await self._choose()
-            token = tokens[0] if tokens else None
-            if token:
+            if tokens and tokens[0]:
+                token = tokens[0]
                 loaded = await services.backend.load(token)
                 known = None if loaded is None else services.reader.known(token, loaded)
                 self._presented = None if known is None else loaded

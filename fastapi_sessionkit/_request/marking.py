@@ -127,14 +127,14 @@ class MarkedSession(Subject, Generic[M]):
         """Whether the response may hold a token, or be the end of one."""
         return self._changes is not None and (self.action is not Action.KEEP or self._changes.gives_token)
 
-    def sign_in(self, session: M, ttl: float | None) -> None:
+    def sign_in(self, session: M, ttl: float | None, *, transient: bool = False) -> None:
         """Mark a sign-in: a new id, and the end of the session there was."""
         self._require_open("set_session")
         self._require_keeping("set_session")
         self._require_same_origin()
-        data, _ = _new_record(self.services, session, ttl, "set_session")
+        data, _ = _new_record(self.services, session, ttl, "set_session", transient=transient)
         self._start_over(Action.SIGN_IN, session)
-        self._marks().ttl = ttl
+        self._marks().ttl, self._marks().transient = ttl, transient
         self._handed = [Handed.now(session, data)]
 
     def new_token_record(self, session: M, ttl: float | None) -> SessionRecord:
@@ -298,7 +298,9 @@ class MarkedSession(Subject, Generic[M]):
         require_room(self.services, record)
 
 
-def _new_record(services: Services[M], session: M, ttl: float | None, helper: str) -> tuple[bytes, SessionRecord]:
+def _new_record(
+    services: Services[M], session: M, ttl: float | None, helper: str, *, transient: bool = False
+) -> tuple[bytes, SessionRecord]:
     """The dump of a session that begins, and its record, if it can be kept."""
     codec, lifetimes = services.codec, services.lifetimes
     if not isinstance(session, codec.model):
@@ -308,7 +310,7 @@ def _new_record(services: Services[M], session: M, ttl: float | None, helper: st
     lifetimes.checked_idle(ttl)
     data = codec.dump(session)
     codec.check_readable(session, data)
-    noted = codec.noted(data, issued=services.transport.issued)
+    noted = codec.noted(data, issued=services.transport.issued, transient=transient)
     record = lifetimes.new_record(noted, user_id_of(session), ttl)
     require_room(services, record)
     return data, record

@@ -35,7 +35,9 @@ async def save_sign_in(
     services: Services[M], session: M, changes: Changes, replaces: Loaded | None, scope: Scope
 ) -> Headers:
     """Begin a session, and end the one that it replaces."""
-    data = _apply_patches(services, changes, services.codec.noted(services.codec.dump(session)))
+    data = _apply_patches(
+        services, changes, services.codec.noted(services.codec.dump(session), transient=changes.transient)
+    )
     record = services.lifetimes.new_record(data, user_id_of(session), changes.ttl)
     require_room(services, record)
     token = await services.backend.create(record, replaces=replaces)
@@ -160,7 +162,8 @@ def _apply_patches(services: Services[Any], changes: Changes, data: bytes) -> by
 
 
 def _write(services: Services[Any], token: str, record: SessionRecord, scope: Scope) -> Headers:
-    return services.transport.write(token, services.lifetimes.remaining(record), scope)
+    max_age = None if opened(record.data).transient else services.lifetimes.remaining(record)
+    return services.transport.write(token, max_age, scope)
 
 
 async def unbroken(work: Coroutine[Any, Any, T]) -> T:
