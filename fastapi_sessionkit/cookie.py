@@ -19,6 +19,7 @@ LIMIT = 4_096
 """Bytes of name and value together that every browser keeps (RFC 6265bis, section 5.7)."""
 
 SameSite = Literal["lax", "strict", "none"]
+_DEFAULT_NAME = "session"
 _LONGEST_NAME = 1_024
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9\-]*[A-Za-z0-9])?"
@@ -31,32 +32,31 @@ class CookieSettings:
     """How the session cookie is sent (RFC 6265bis). The defaults are the strictest that a login by link survives.
 
     Attributes:
-        name: the cookie's name, without a prefix: ``__Host-`` is put before it where it applies.
+        name: the cookie's name, without a prefix: ``__Host-`` is put before it where it applies. By default the kit's
+            ``name``. That is ``session`` by default, and then ``sessionkit`` where there is no prefix: ``session`` is
+            what Starlette's own middleware calls its cookie.
         path: the cookie's ``Path``.
         domain: the cookie's ``Domain``. Setting it shares the session with every subdomain, and gives up ``__Host-``.
         same_site: ``"lax"``, ``"strict"`` or ``"none"``; ``"none"`` needs ``https_only``.
         https_only: sends ``Secure`` and, without a domain and with path ``/``, names the cookie ``__Host-...``, so
             that no subdomain and no plain-http page can plant one. ``None`` means true, except when the environment
             has ``FASTAPI_ENV=development`` (``fastapi dev`` sets it) at the time the kit is made.
+        partitioned: sends ``Partitioned`` (CHIPS), for a site that is embedded in others: browsers then keep a cookie
+            for each site that embeds it. Needs ``https_only``, and, to be sent there at all, ``same_site="none"``.
     """
 
-    name: str = "session"
+    name: str | None = None
     path: str = "/"
     domain: str | None = None
     same_site: SameSite = "lax"
     https_only: bool | None = None
+    partitioned: bool = False
 
     def __post_init__(self) -> None:
-        for given in (self.name, self.path, "" if self.domain is None else self.domain):
-            require_text(given, "CookieSettings(name=..., path=..., domain=...)")
-        if not _TOKEN.fullmatch(self.name) or len(self.name) > _LONGEST_NAME:
-            raise ConfigurationError(
-                f"CookieSettings(name=...) must be a short token of letters, digits and !#$%&'*+-.^_`|~, not {self.name!r}"
-            )
-        if self.name.lower().startswith(("__host-", "__secure-")):
-            raise ConfigurationError(
-                f"Leave the prefix out of the cookie's name, it is put there when it applies: {self.name!r}"
-            )
+        for given in (self.name, self.path, self.domain):
+            require_text("" if given is None else given, "CookieSettings(name=..., path=..., domain=...)")
+        if self.name is not None:
+            _check_name(self.name, "CookieSettings(name=...)")
         if not self.path.startswith("/") or not _ATTRIBUTE.fullmatch(self.path):
             raise ConfigurationError(
                 f'CookieSettings(path=...) must start with "/" and be printable ASCII without ";", not {self.path!r}'
@@ -67,18 +67,39 @@ class CookieSettings:
             )
         if self.https_only is not None:
             require_bool(self.https_only, "CookieSettings(https_only=...)")
+        require_bool(self.partitioned, "CookieSettings(partitioned=...)")
         if self.same_site not in get_args(SameSite):
             raise ConfigurationError(
                 f'CookieSettings(same_site=...) must be "lax", "strict" or "none", not {self.same_site!r}'
             )
-        if self.same_site == "none" and self.https_only is False:
+        if self.needs_https and self.https_only is False:
+            setting = "partitioned=True" if self.partitioned else 'same_site="none"'
             raise ConfigurationError(
-                'CookieSettings(same_site="none") needs https_only=True: browsers drop such a cookie otherwise'
+                f"CookieSettings({setting}) needs https_only=True: browsers drop such a cookie otherwise"
             )
+
+    @property
+    def needs_https(self) -> bool:
+        """Whether browsers take such a cookie with ``Secure`` only."""
+        return self.partitioned or self.same_site == "none"
+
+
+def _check_name(name: str, setting: str) -> None:
+    if not _TOKEN.fullmatch(name) or len(name) > _LONGEST_NAME:
+        raise ConfigurationError(
+            f"{setting} must be a short token of letters, digits and !#$%&'*+-.^_`|~, for it names the cookie, not {name!r}"
+        )
+    if name.lower().startswith(("__host-", "__secure-")):
+        raise ConfigurationError(
+            f"Leave the prefix out of the cookie's name, it is put there when it applies: {name!r}"
+        )
 
 
 class SessionCookie:
-    """The cookie as a ``Transport``: read from raw headers, written and removed with the same name and attributes."""
+    """The cookie as a ``Transport``: read from raw headers, written and removed with the same name and attributes.
+
+    ``kit_name`` names it where the settings don't.
+    """
 
     rides_along: bool = True
     issued: bool = False
@@ -86,15 +107,16 @@ class SessionCookie:
     noun: str = "cookie"
     challenge: bytes = b"Cookie"
 
-    def __init__(self, settings: CookieSettings) -> None:
+    def __init__(self, settings: CookieSettings, kit_name: str = _DEFAULT_NAME) -> None:
+        _check_name(kit_name, "SessionKit(name=...)")
         secure = settings.https_only
         if secure is None:
-            secure = os.environ.get("FASTAPI_ENV") != "development" or settings.same_site == "none"
+            secure = os.environ.get("FASTAPI_ENV") != "development" or settings.needs_https
         self.secure: bool = secure
-        prefix = "__Host-" if secure and settings.domain is None and settings.path == "/" else ""
-        self.name: str = prefix + settings.name
+        name = kit_name if settings.name is None else settings.name
+        self.name: str = _full_name(settings, name, secure=secure)
         self.limit: int = LIMIT - len(self.name)
-        self.scheme_name: str = re.sub(r"[^A-Za-z0-9_.\-]", "_", settings.name) + "_cookie"
+        self.scheme_name: str = re.sub(r"[^A-Za-z0-9_.\-]", "_", name) + "_cookie"
         self.scheme: Mapping[str, str] = {
             "type": "apiKey",
             "in": "cookie",
@@ -104,6 +126,7 @@ class SessionCookie:
         flags = [f"Path={settings.path}", "HttpOnly", f"SameSite={settings.same_site.capitalize()}"]
         flags += [f"Domain={settings.domain}"] if settings.domain else []
         flags += ["Secure"] if secure else []
+        flags += ["Partitioned"] if settings.partitioned else []
         self._flags = flags
         self._start = f"{self.name}=".encode()
         self._warned = False
@@ -164,3 +187,10 @@ class SessionCookie:
 
     def _set(self, value: str, lifetime: Sequence[str]) -> Headers:
         return [(b"set-cookie", "; ".join((f"{self.name}={value}", *lifetime, *self._flags)).encode("latin-1"))]
+
+
+def _full_name(settings: CookieSettings, name: str, *, secure: bool) -> str:
+    """With the prefix where browsers take it, and without it not by the name that Starlette's own session has."""
+    if secure and settings.domain is None and settings.path == "/":
+        return f"__Host-{name}"
+    return "sessionkit" if settings.name is None and name == _DEFAULT_NAME else name

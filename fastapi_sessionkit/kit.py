@@ -96,7 +96,8 @@ class SessionKit(Generic[M]):
             version noted there (1 where none is), and gives what this one would have stored. It runs when such a
             session is read, as often as that is, so it must do nothing else; the next change saves what it gave. If
             it raises, or gives no ``dict``, the session no longer fits.
-        name: tells this kit from another, in its tokens' signature.
+        name: tells this kit from another: in its tokens' signature, and in its cookie's name, ``__Host-basket``, unless
+            ``CookieSettings(name=...)`` says another.
         clock: gives Unix seconds; for tests.
         new_id: makes session ids of 256 random bits; for tests.
 
@@ -130,7 +131,7 @@ class SessionKit(Generic[M]):
     ) -> None:
         self.model: type[M] = _checked_model(model)
         self.name: str = _checked_name(name)
-        transport = SessionCookie(_checked(cookie, CookieSettings, "cookie"))
+        transport = SessionCookie(_checked(cookie, CookieSettings, "cookie"), self.name)
         require_bool(bearer, "SessionKit(bearer=...)")
         self.cookie_name: str = transport.name
         self.scheme_name: str = transport.scheme_name
@@ -187,7 +188,7 @@ class SessionKit(Generic[M]):
                 lifecycle=Lifecycle(
                     app,
                     lambda: self._check(app, guard),
-                    lambda: report(app, self.services.access, guard),
+                    lambda: report(app, self.services, guard),
                     self.backend,
                     self._purge_every,
                 ),

@@ -1,10 +1,12 @@
 """Which kits an application has, and what is mounted on it."""
 
+import inspect
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from .._paths.denial import Redirected, redirect_response
 from .._request.lookup import installed
@@ -15,13 +17,15 @@ from .routes import contexts, mounted, path_of
 logger: logging.Logger = logging.getLogger(__name__)
 
 _SAME_NAME = (
-    "Another SessionKit on {where} uses the cookie {name!r}: give each its own, "
-    'SessionKit(name="staff", cookie=CookieSettings(name="staff_session"))'
+    "Another SessionKit on {where} uses the cookie {name!r}: give each a name of its own, "
+    'SessionKit(name="staff"), which names its cookie where CookieSettings(name=...) does not'
 )
 _SAME_SCHEME = (
     "OpenAPI can't tell the cookie {!r} from another SessionKit's {!r} on this application: both would be {}. Give each "
-    'a name of its own, SessionKit(name="staff", cookie=CookieSettings(name="staff_session"))'
+    'a name of its own, SessionKit(name="staff"), or CookieSettings(name="staff")'
 )
+_NAMES_A_COOKIE = ("session_cookie", "cookie_name")
+"""What middleware of sessions calls the setting: Starlette's the first, starsessions the second, as do those against CSRF."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,28 @@ def check_installable(kit: object, transport: Transport, app: Starlette) -> None
             raise ConfigurationError(_SAME_NAME.format(where="this application", name=transport.name))
         if other.scheme_name == transport.scheme_name:
             raise ConfigurationError(_SAME_SCHEME.format(transport.name, other.name, transport.scheme_name))
+
+
+def clashes(app: Starlette, transport: Transport) -> Iterator[str]:
+    """What other middleware, of the application or of what is mounted on it, overwrites the kit's cookie with its own."""
+    for place in places(app):
+        for middleware in place.app.user_middleware:
+            if transport.name in _cookies_of(middleware):
+                name = getattr(middleware.cls, "__name__", repr(middleware.cls))
+                yield (
+                    f"{name} uses the cookie {transport.name!r}, which is the SessionKit's: each overwrites what the other "
+                    'keeps there. Give one of them another name, such as CookieSettings(name="login")'
+                )
+
+
+def _cookies_of(middleware: Middleware) -> list[object]:
+    """The names of cookies among what a middleware is made with, its defaults included."""
+    try:
+        given = inspect.signature(middleware.cls).bind(None, *middleware.args, **middleware.kwargs)
+    except (TypeError, ValueError):  # it has no signature to ask, or will not be made at all
+        return []
+    given.apply_defaults()
+    return [given.arguments.get(name) for name in _NAMES_A_COOKIE]
 
 
 def check_mounted(app: Starlette, transport: Transport) -> None:

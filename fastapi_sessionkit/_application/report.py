@@ -1,10 +1,12 @@
-"""What only a complete application shows about its guards, said once at startup.
+"""What only a complete application shows about its cookie and its guards, said once at startup.
 
-Rules that decide nothing, targets of redirects that nothing serves, and a login page that is shut.
+Other middleware that has the same cookie, rules that decide nothing, targets of redirects that nothing serves, and a
+login page that is shut.
 """
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
@@ -12,12 +14,14 @@ from starlette.applications import Starlette
 from .._paths.coverage import Coverage, coverage
 from .._paths.patterns import Pattern
 from .._paths.redirects import path_of
+from .._request.services import Services
 from ..access import Access
 from ..decisions import Choice
 from ..errors import ConfigurationError
 from ..guard import RouterGuard
 from ..requirements import fresh_limits
 from ..rules import Rule
+from .kits import clashes
 from .routes import ServedRoute, served_routes
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -28,13 +32,15 @@ _NO_RULE_NAMES_IT = "*"
 """Stands for the methods that no rule names."""
 
 
-def report(app: Starlette, access: Access, guard: RouterGuard | None) -> None:
-    """Log what is wrong with the application's guard and with those of its routers, in a few lines each."""
+def report(app: Starlette, services: Services[Any], guard: RouterGuard | None) -> None:
+    """Log what is wrong with the kit's cookie, the application's guard and those of its routers, in a few lines each."""
+    for problem in clashes(app, services.transport):
+        logger.warning("%s", problem)
     routes = list(served_routes(app))
     guards = dict.fromkeys(call for route in routes for call in route.dependencies if isinstance(call, RouterGuard))
     for each in guards if guard is None else {guard: None, **guards}:
         guarded = routes if each is guard else [route for route in routes if each in route.dependencies]
-        for problem in _problems(each, guarded, routes, access):
+        for problem in _problems(each, guarded, routes, services.access):
             logger.warning("%s", problem)
 
 

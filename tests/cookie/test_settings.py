@@ -60,6 +60,9 @@ from tests.cookie.support import Site, parsed
         {"https_only": 0},
         {"https_only": 1},
         {"same_site": "none", "https_only": False},
+        {"partitioned": True, "https_only": False},
+        {"partitioned": "yes"},
+        {"partitioned": None},
     ],
 )
 def test_settings_that_no_browser_would_follow_are_refused(wrong: dict[str, Any]) -> None:
@@ -87,6 +90,7 @@ def test_settings_do_not_change() -> None:
         ("development", {}, False),
         ("development", {"https_only": True}, True),
         ("development", {"same_site": "none"}, True),
+        ("development", {"partitioned": True}, True),
         ("production", {}, True),
         ("Development", {}, True),
         ("", {}, True),
@@ -104,7 +108,7 @@ def test_development_mode_alone_sends_the_cookie_over_plain_http(
     name, _, attributes = parsed(site.client("http://testserver").post("/login").headers["set-cookie"])
 
     assert ("secure" in attributes) is secure
-    assert name == ("__Host-session" if secure else "session")
+    assert name == ("__Host-session" if secure else "sessionkit")
 
 
 def test_the_environment_counts_when_the_kit_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from examples.shop.app import app
 from examples.shop.devices import UNKNOWN, device_of
 from examples.shop.pages.devices import kept_here
+from examples.shop.sessions import kit
 from tests.examples.conftest import Visit
 
 PAGE = "/account/devices"
@@ -182,7 +183,7 @@ def test_a_handle_opens_nothing_as_a_cookie(visit: Visit, laptop: TestClient, ph
     laptops = handle_of(phone, "Firefox on Windows")
     thief = visit("")
 
-    thief.cookies.set("session", laptops)
+    thief.cookies.set(kit.cookie_name, laptops)
 
     assert not is_signed_in(thief)
 

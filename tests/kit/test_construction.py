@@ -200,7 +200,7 @@ def test_the_kits_clock_is_the_clock_of_its_memory_store(clock: Clock) -> None:
     assert store.clock is clock
 
 
-@pytest.mark.parametrize(("environment", "name"), [(None, "__Host-session"), ("development", "session"), ("production", "__Host-session")])  # fmt: skip
+@pytest.mark.parametrize(("environment", "name"), [(None, "__Host-session"), ("development", "sessionkit"), ("production", "__Host-session")])  # fmt: skip
 def test_only_in_development_the_cookie_may_travel_over_plain_http(
     environment: str | None, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
