@@ -1,7 +1,6 @@
 """The router guard: which rule decides about a request, and what it decides."""
 
 import logging
-import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from typing import Any
@@ -13,9 +12,11 @@ from starlette.types import Scope
 
 from ._frozen import Frozen
 from ._paths.denial import denial_error, is_navigation, page_to_return_to, redirect, refusal
-from ._paths.patterns import UNREADABLE, Pattern
+from ._paths.patterns import Pattern
 from ._paths.preflight import answers_preflight, is_preflight, route_answers_preflight
 from ._paths.redirects import checked_target, next_target, path_of, wanted_page
+from ._paths.routed import UNCLEAR as _UNCLEAR
+from ._paths.routed import route_path
 from ._request.lookup import request_session_of
 from ._request.request_session import RequestSession
 from ._settings import require_bool, require_list
@@ -32,9 +33,6 @@ logger: logging.Logger = logging.getLogger(__name__)
 # How many choices are remembered, and how long a path and its method may be together: a client that makes up paths
 # can't fill the memory.
 _REMEMBERED, _REMEMBERED_LENGTH = 1_024, 256
-
-# What parts of the stack could read differently: refusing is safe, normalising is not.
-_UNCLEAR = re.compile(rf"{UNREADABLE.pattern}|//|/\.{{1,2}}(?:/|\Z)|\A(?!/)")
 
 _EVERYTHING = Pattern("/**")
 _AMBIGUOUS = Choice(_EVERYTHING, None, None, "ambiguous path")
@@ -306,18 +304,6 @@ def _page(path: str, name: str) -> Pattern:
     if not {"*", "{", "}"}.isdisjoint(path):
         raise ConfigurationError(f"RouterGuard({name}=...) is one page, not a pattern: {path!r}")
     return Pattern(path)
-
-
-def route_path(scope: Scope) -> str:
-    """The path as the router sees it: ``root_path`` taken off at a segment boundary, as Starlette does."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    if root and path.startswith(root):
-        if path == root:
-            return "/"
-        if path[len(root)] == "/":
-            return path[len(root) :]
-    return path
 
 
 def _log(decision: Decision, method: str, path: str, session: Any) -> None:
