@@ -80,8 +80,11 @@ class SessionKit(Generic[M]):
         absolute_timeout: a session that is this old has ended, however much it is used.
         rotation_grace: how long a rotated id serves requests under way.
         access: how to read roles and permissions from the session.
-        trusted_origins: other origins, ``scheme://host[:port]``, whose pages may send unsafe requests with the cookie
-            and sign people in.
+        trusted_origins: other origins whose pages may send unsafe requests with the cookie and sign people in, each
+            ``scheme://host[:port]`` with whatever scheme a web view or an extension has; ``https://*.example.com`` is
+            everything below a domain, and not the domain itself.
+        cross_origin_exempt: patterns of paths, as rules have them, of endpoints that prove their caller otherwise, by the
+            signed response of an identity provider for example. They must: any site can call them as the victim.
         cross_origin_protection: refuse unsafe requests with the cookie, and sign-ins, from any other origin. Switched
             off, ``SameSite`` alone stands against cross-site request forgery, and nothing against login CSRF.
         revalidate: an async function that gets the session and gives it back, a changed one, or ``None`` to end it (the
@@ -118,6 +121,7 @@ class SessionKit(Generic[M]):
         rotation_grace: Duration = timedelta(seconds=10),
         access: Access = Access(),
         trusted_origins: Iterable[str] = (),
+        cross_origin_exempt: Iterable[str] = (),
         cross_origin_protection: bool = True,
         revalidate: Callable[[M], Awaitable[M | None]] | None = None,
         revalidate_every: Duration = timedelta(minutes=5),
@@ -152,7 +156,7 @@ class SessionKit(Generic[M]):
             backend=self.backend,
             transport=transport,
             transports=(transport, BearerToken(transport)) if bearer else (transport,),
-            origins=OriginPolicy(trusted_origins, enabled=cross_origin_protection),
+            origins=OriginPolicy(trusted_origins, cross_origin_exempt, enabled=cross_origin_protection),
             access=_checked(access, Access, "access"),
             lifetimes=_lifetimes(idle_timeout, absolute_timeout, clock),
             rotation_grace=in_seconds(rotation_grace, "rotation_grace", zero=True),

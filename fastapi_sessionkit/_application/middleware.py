@@ -120,7 +120,7 @@ class SessionMiddleware:
 
     def _refuse_cross_origin(self, own: RequestSession[Any], scope: Scope) -> None:
         services = own.services
-        if services.transport.rides_along and own.has_token and not services.origins.allows(scope):
+        if services.transport.rides_along and own.has_token and not services.origins.allows(own.scope):
             own.asked = True
             error = Forbidden(refusal(scope, "request"))
             logger.debug("%s %r: %s", scope.get("method", "GET"), scope["path"], error.detail)

@@ -11,14 +11,31 @@ from collections.abc import Iterable
 
 from starlette.types import Scope
 
-from .._settings import require_bool
+from .._paths.patterns import Pattern
+from .._paths.routed import UNCLEAR, route_path
+from .._settings import require_bool, require_list
 from ..errors import ConfigurationError
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _ORIGIN = re.compile(
-    rf"https?://(?:{_LABEL}(?:\.{_LABEL})*|\[(?P<v6>[0-9a-f:.]+)\])(?::(?P<port>[1-9][0-9]{{0,4}}))?", re.IGNORECASE
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<below>\*\.)?"
+    rf"(?:(?P<domain>{_LABEL}(?:\.{_LABEL})*)|\[(?P<v6>[0-9a-f:.]+)\])(?::(?P<port>[1-9][0-9]{{0,4}}))?",
+    re.IGNORECASE,
 )
+_SCHEMES_WITHOUT_PAGES = frozenset({"about", "blob", "data", "ftp", "javascript", "mailto", "ws", "wss"})
+_NULL = (
+    '"null" is what a sandboxed frame, a file and a redirect from elsewhere send, also those of an attacker, so it can\'t be '
+    "trusted"
+)
+_ANYBODYS = re.compile(
+    r"(?!localhost\Z)[^.]+"
+    r"|(?:ac|co|com|edu|gob?|gov|govt|ltd|me|mil|net?|nhs|nom|or|org|plc|sch)\.[a-z]{2}"
+    r"|(?:github|gitlab)\.io|(?:deno|fly|pages|workers)\.dev"
+    r"|(?:netlify|ngrok|ngrok-free|vercel|web|(?:a\.)?run|(?:up\.)?railway)\.app"
+    r"|(?:amplifyapp|appspot|firebaseapp|herokuapp|onrender)\.com|(?:azurestaticapps|azurewebsites|cloudfront)\.net"
+)
+"""Where anybody gets a subdomain: what is written by mistake. The whole list, https://publicsuffix.org, changes every week."""
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _SECURE = frozenset({"https", "wss"})
 _SHOWN = 100
@@ -26,36 +43,49 @@ _SHOWN = 100
 
 
 class OriginPolicy:
-    """Whom to believe: this site itself, and the ``trusted`` origins, each ``scheme://host[:port]``.
+    """Whom to believe: this site itself, and others that were named.
 
-    With ``enabled=False`` it believes everybody.
+    Args:
+        trusted: origins, each ``scheme://host[:port]``, or with ``*.`` before the host for all that is below it.
+        exempt: patterns of paths, as the router of the kit's application sees them, where everybody is believed.
+        enabled: ``False`` to believe everybody everywhere.
     """
 
-    def __init__(self, trusted: Iterable[str] = (), *, enabled: bool = True) -> None:
+    def __init__(self, trusted: Iterable[str] = (), exempt: Iterable[str] = (), *, enabled: bool = True) -> None:
         require_bool(enabled, "SessionKit(cross_origin_protection=...)")
         self._enabled = enabled
-        if isinstance(trusted, str) or not isinstance(trusted, Iterable):
-            raise ConfigurationError(
-                f'trusted_origins takes a list of origins such as ["https://accounts.example.com"], not {trusted!r}'
-            )
-        self.trusted: frozenset[str] = frozenset(map(_trusted_origin, trusted))
+        origins = list(
+            map(_trusted_origin, require_list(trusted, "trusted_origins", '["https://accounts.example.com"]'))
+        )
+        self._trusted = frozenset(origin for origin in origins if "*" not in origin)
+        self._below = [_matcher(origin) for origin in origins if "*" in origin]
+        self._exempt = [Pattern(path) for path in require_list(exempt, "cross_origin_exempt", '["/callback"]')]
 
     def allows(self, scope: Scope) -> bool:
-        """Whether the request comes from this site, from a trusted origin, or from no browser at all."""
+        """Whether the request comes from this site, from a trusted origin, or from no browser at all, or need not."""
         if not self._enabled:
             return True
         sites, origins, hosts = (_values(scope, name) for name in (b"sec-fetch-site", b"origin", b"host"))
+        if self._exempt and self._is_exempt(scope):
+            return True
         if len(origins) > 1:
             return False
-        if origins and _normal(origins[0]) in self.trusted:
+        if origins and self._trusts(_normal(origins[0])):
             return True
         if sites:
             return all(site in {"same-origin", "none"} for site in sites)
         return not origins or (len(hosts) == 1 and _is_own_page(origins[0], hosts[0], scope.get("scheme", "http")))
 
+    def _trusts(self, origin: str) -> bool:
+        return origin in self._trusted or any(matcher.fullmatch(origin) for matcher in self._below)
+
+    def _is_exempt(self, scope: Scope) -> bool:
+        path = route_path(scope)
+        return not UNCLEAR.search(scope["path"]) and any(pattern.matches(path) for pattern in self._exempt)
+
 
 def refusal(scope: Scope, what: str) -> str:
-    """The text of a refusal: where the request came from, and the setting that would let it pass.
+    """The text of a refusal: where the request came from, and the settings that would let it pass.
 
     Args:
         scope: the request.
@@ -63,10 +93,12 @@ def refusal(scope: Scope, what: str) -> str:
     """
     text = (
         f"Cross-origin {what} refused: it came from {_source(scope)}. Other origins that may do this are listed in "
-        "SessionKit(trusted_origins=[...])"
+        "SessionKit(trusted_origins=[...]), endpoints that prove their caller otherwise in cross_origin_exempt=[...]"
     )
+    if _values(scope, b"origin") == ["null"]:
+        text += f". {_NULL}"
     if what == "sign-in" and _is_form_post(scope):
-        text += ". An identity provider that posts back (response_mode=form_post) belongs there too"
+        text += ". An identity provider that posts back (response_mode=form_post) belongs in one of them too"
     return text
 
 
@@ -103,13 +135,40 @@ def _normal(origin: str) -> str:
 
 
 def _trusted_origin(origin: object) -> str:
+    if isinstance(origin, str) and (origin.lower() == "null" or origin.lower().startswith("file:")):
+        raise ConfigurationError(
+            f'trusted_origins can\'t take {origin!r}. A page from a file sends no origin but "null", and {_NULL}: serve the '
+            "page over http, or name its endpoints in cross_origin_exempt=[...] where they prove their caller otherwise"
+        )
     match = _ORIGIN.fullmatch(origin) if isinstance(origin, str) else None
-    if match and int(match["port"] or 0) < 65_536 and (match["v6"] is None or _is_ipv6(match["v6"])):
-        return _normal(match[0])
-    raise ConfigurationError(
-        "trusted_origins takes origins as browsers send them, scheme://host[:port] with nothing behind, "
-        f'for example "https://accounts.example.com", not {origin!r}'
-    )
+    if match is None or not _is_origin(match):
+        raise ConfigurationError(
+            "trusted_origins takes origins as browsers send them, scheme://host[:port] with nothing behind, "
+            f'for example "https://accounts.example.com", "https://*.example.com" or "capacitor://localhost", not {origin!r}'
+        )
+    if match["below"] and _ANYBODYS.fullmatch(match["domain"].lower()):
+        raise ConfigurationError(
+            f"trusted_origins: {origin!r} would trust sites of strangers, for anybody gets a name below "
+            f'{match["domain"]}: name a domain of your own, as in "https://*.example.com"'
+        )
+    return _normal(match[0])
+
+
+def _is_origin(match: re.Match[str]) -> bool:
+    if int(match["port"] or 0) >= 65_536 or match["scheme"].lower() in _SCHEMES_WITHOUT_PAGES:
+        return False
+    if match["below"]:
+        return (
+            match["scheme"].lower() in _DEFAULT_PORTS
+            and match["domain"] is not None
+            and not match["domain"][-1].isdigit()
+        )
+    return match["v6"] is None or _is_ipv6(match["v6"])
+
+
+def _matcher(origin: str) -> re.Pattern[str]:
+    """What ``https://*.example.com`` stands for: one or more labels, and never none."""
+    return re.compile(re.escape(origin).replace(r"\*\.", r"(?:[a-z0-9_-]+\.)+"))
 
 
 def _is_ipv6(text: str) -> bool:
