@@ -1,6 +1,6 @@
 """What is measured: the same small application without sessions, with Starlette's, and with this library's."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -83,6 +83,18 @@ def required(*, in_memory: bool = False) -> FastAPI:
     return _with_kit(endpoint, SessionKit(AppSession, secret_key=SECRET, backend=backend))
 
 
+def with_bearer() -> FastAPI:
+    """The same as ``required``; its sign-in gives a token in place of a cookie."""
+
+    async def endpoint(session: Annotated[AppSession, Depends(require_role("admin"))]):
+        return {"ok": True}
+
+    kit = SessionKit(AppSession, secret_key=SECRET, bearer=True)
+    app = _app(endpoint, lambda request, number: kit.issue_token(request, AppSession(**user(number))))
+    kit.install(app)
+    return app
+
+
 def gate(*, in_memory: bool = False, rules: int = 1) -> FastAPI:
     backend = MemoryStore() if in_memory else None
     return _with_kit(ok, SessionKit(AppSession, secret_key=SECRET, backend=backend), guard_of(rules))
@@ -100,27 +112,28 @@ def _with_kit(endpoint: Endpoint, kit: SessionKit[AppSession], guard: RouterGuar
     return app
 
 
-def _app(endpoint: Endpoint, sign_in: Callable[[Request, int], None]) -> FastAPI:
+def _app(endpoint: Endpoint, sign_in: Callable[[Request, int], Awaitable[str] | None]) -> FastAPI:
     app = FastAPI()
     app.get(PATH)(endpoint)
 
     @app.get(LOGIN)
-    async def login(request: Request, number: int):
-        sign_in(request, number)
+    async def login(request: Request, number: int) -> str | None:
+        token = sign_in(request, number)
+        return None if token is None else await token
 
     return app
 
 
 @dataclass(frozen=True)
 class Client:
-    """Requests with cookies that the application itself gave, all of them padded to one length."""
+    """Requests with cookies or tokens that the application itself gave, all of them padded to one length."""
 
     app: FastAPI
-    cookies: tuple[bytes, ...]
+    credentials: tuple[list[tuple[bytes, bytes]], ...]
 
     def cycle(self) -> Iterator[list[tuple[bytes, bytes]]]:
         """The headers of one request after the other, without an end."""
-        requests = [[*_BROWSER, (b"cookie", cookie)] for cookie in self.cookies]
+        requests = [[*_BROWSER, *headers] for headers in self.credentials]
         while True:
             yield from requests
 
@@ -137,7 +150,7 @@ _BROWSER = (
 
 async def signed_in(app: FastAPI, users: int, length: int) -> Client:
     """Sign this many users in through the application."""
-    return Client(app, tuple([padded(await _sign_in(app, number), length) for number in range(users)]))
+    return Client(app, tuple([await _credentials(app, number, length) for number in range(users)]))
 
 
 def padded(cookie: bytes, length: int) -> bytes:
@@ -146,11 +159,16 @@ def padded(cookie: bytes, length: int) -> bytes:
     return b"padding=" + b"x" * (length - len(cookie) - len(separator) - len(b"padding=")) + separator + cookie
 
 
-async def _sign_in(app: FastAPI, number: int) -> bytes:
-    status, headers, _ = await call(app, LOGIN.format(number=number), list(_BROWSER))
+async def _credentials(app: FastAPI, number: int, length: int) -> list[tuple[bytes, bytes]]:
+    """What a client sends once it has signed in."""
+    status, headers, body = await call(app, LOGIN.format(number=number), list(_BROWSER))
     if status != 200:
         raise RuntimeError(f"Signing in answered {status}")
-    return next((value.partition(b";")[0] for name, value in headers if name == b"set-cookie"), b"")
+    if body.startswith(b'"'):  # a token
+        token = b"Bearer " + body.strip(b'"')
+        return [(b"cookie", padded(b"", length - len(token))), (b"authorization", token)]
+    cookie = next((value.partition(b";")[0] for name, value in headers if name == b"set-cookie"), b"")
+    return [(b"cookie", padded(cookie, length))]
 
 
 async def call(app: FastAPI, path: str, headers: list[tuple[bytes, bytes]]) -> tuple[int, list[Any], bytes]:

@@ -76,6 +76,7 @@ async def candidates(names: Collection[str] = (), users: int = USERS) -> dict[st
         "unused": (apps.unused(), 1),
         "role, cookie, seen": (apps.required(), 1),
         "role, cookie, never seen": (apps.required(), users),
+        "role, bearer, seen": (apps.with_bearer(), 1),
         "role, memory, seen": (apps.required(in_memory=True), 1),
         "role, memory, never seen": (apps.required(in_memory=True), users),
         "gate, cookie, seen": (apps.gate(), 1),
@@ -100,7 +101,7 @@ async def _check(candidate: Candidate) -> None:
     answer = await apps.call(candidate.client.app, apps.PATH, headers)
     if answer[0] != 200 or answer[2] != apps.BODY:
         raise RuntimeError(f"{candidate.name} answers {answer}")
-    stranger = [item for item in headers if item[0] != b"cookie"]
+    stranger = [item for item in headers if item[0] not in {b"cookie", b"authorization"}]
     status, _, _ = await apps.call(candidate.client.app, apps.PATH, stranger)
     expected = 200 if candidate.name in {"bare", "unused"} else 401
     if status != expected:
@@ -123,6 +124,7 @@ GROUPS = 10
 TARGETS = {
     "unused": 0.1,
     "role, cookie, seen": 0.4,
+    "role, bearer, seen": 0.4,
     "role, memory, seen": 0.4,
     "role, cookie, never seen": 0.8,
     "role, memory, never seen": 0.8,

@@ -12,6 +12,7 @@ LABELS = {
     "unused": "installed, unused",
     "role, cookie, seen": "require_role, cookie, token seen before",
     "role, cookie, never seen": "require_role, cookie, token never seen",
+    "role, bearer, seen": "require_role, bearer token seen before",
     "role, memory, seen": "require_role, memory, token seen before",
     "role, memory, never seen": "require_role, memory, token never seen",
     "gate, cookie, seen": "gate alone, cookie, token seen before",
