@@ -65,9 +65,9 @@ class StoreBackend:
             return None
         if record.successor is None:
             return Loaded(record, key)
-        if self._clock() >= honoured_until(record):
+        if not self._is_honoured(record):
             return None
-        found = await self._find(record.successor, before=data_before(record))
+        found = await self._find(record.successor, before=data_before(record), honoured=True)
         if found is None:
             return None
         return replace(found, superseded=True, authenticated_before=record.authenticated_at)
@@ -229,14 +229,22 @@ class StoreBackend:
         done = await self._ask(self.store.replace(found.key, changed, version=found.record.version))
         return Written(changed) if done else None
 
-    async def _find(self, key: str, *, before: bytes | None = None) -> Loaded | None:
-        """The session of a key, wherever it has moved to, and what it was when it first changed on the way."""
+    def _is_honoured(self, pointer: SessionRecord) -> bool:
+        return self._clock() < honoured_until(pointer)
+
+    async def _find(self, key: str, *, before: bytes | None = None, honoured: bool = False) -> Loaded | None:
+        """The session of a key, wherever it has moved to, and what it was when it first changed on the way.
+
+        With ``honoured`` it is not followed past a move whose old id serves no more.
+        """
         for hops in range(HOPS):
             record = await self._ask(self.store.get(key))
             if record is None:
                 return None
             if record.successor is None:
                 return Loaded(record, key, superseded=hops > 0, before=before)
+            if honoured and not self._is_honoured(record):
+                return None
             before = data_before(record) if before is None else before
             key = record.successor
         return None

@@ -5,10 +5,10 @@ from typing import Annotated
 import pytest
 from fastapi import Depends, Request
 
-from fastapi_sessionkit import clear_session, update_session
-from fastapi_sessionkit.testing import session_of
+from fastapi_sessionkit import clear_session, reauthenticate_session, regenerate_session, update_session
+from fastapi_sessionkit.testing import session_of, signed_in
 from tests.backends.support import browser, browser_with, changing_application, make, opened
-from tests.support import ADA, COOKIE, AppSession, Clock, RecordingStore, client_of, holding
+from tests.support import ADA, COOKIE, AppSession, Clock, RecordingStore, application, client_of, holding
 
 
 @pytest.mark.parametrize("path", ["/rotate", "/promote"])
@@ -160,3 +160,31 @@ def test_a_rotation_keeps_when_the_session_began_and_its_user_signed_in(store: R
 
     assert [record.created_at for record in created] == [clock() - 60] * 2
     assert [record.authenticated_at for record in created] == [clock() - 60] * 2
+
+
+@pytest.mark.parametrize("path", ["/switch", "/again"])
+def test_attack_an_id_in_its_grace_opens_nothing_past_a_move_without_one(
+    store: RecordingStore, clock: Clock, path: str
+) -> None:
+    """A switch of the user gives the old id no grace, so it gives none to an id before that either."""
+    kit = make(store, clock)
+    app, client = application(kit)
+
+    @app.post("/rotate")
+    async def rotate(request: Request) -> None:
+        regenerate_session(request)
+
+    @app.post("/switch")
+    async def switch(request: Request) -> None:
+        update_session(request, user_id="grace")
+
+    @app.post("/again")
+    async def again(request: Request) -> None:
+        reauthenticate_session(request)
+
+    oldest = signed_in(client, kit, ADA).cookies[COOKIE]
+    client.post("/rotate")
+    client.post(path)
+
+    assert session_of(client, kit) is not None
+    assert opened(kit, oldest) is None
