@@ -30,6 +30,7 @@ from .errors import (
 )
 from .guard import RouterGuard, login_redirect_target
 from .kit import SessionKit
+from .markers import public
 from .mutation import clear_session, reauthenticate_session, regenerate_session, set_session, update_session
 from .requirements import (
     Requirement,
@@ -84,6 +85,7 @@ __all__ = [
     "login_redirect_target",
     "owner",
     "permission",
+    "public",
     "reauthenticate_session",
     "regenerate_session",
     "require",

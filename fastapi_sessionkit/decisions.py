@@ -1,5 +1,6 @@
 """What a guard has to choose from, in order, and the ``Decision`` that comes of it."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -73,6 +74,12 @@ class Decisions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_index", PatternIndex((choice.pattern, choice) for choice in self.choices))
+
+    def with_fallback(self, fallback: Choice) -> "Decisions":
+        """The same choices with another fallback."""
+        made = copy.copy(self)
+        object.__setattr__(made, "fallback", fallback)
+        return made
 
     def find(self, path: str) -> Choice:
         """The choice that decides about a path."""

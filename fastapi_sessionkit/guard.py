@@ -23,6 +23,7 @@ from ._settings import require_bool, require_list
 from .access import Access, Subject
 from .decisions import Choice, Decision, Decisions
 from .errors import ConfigurationError
+from .markers import leads_to_public
 from .requirements import Requirement, age_that_would_do, refusal_of, signed_in
 from .rules import Rule
 
@@ -38,6 +39,7 @@ _EVERYTHING = Pattern("/**")
 _AMBIGUOUS = Choice(_EVERYTHING, None, None, "ambiguous path")
 _OPEN = Choice(_EVERYTHING, None, None, "no rule matches")
 _PROTECTED = Choice(_EVERYTHING, None, signed_in, "global protection")
+_MARKED = Choice(_EVERYTHING, None, None, "the endpoint is marked @public")
 _PREFLIGHT = Decision(allowed=True, rule=None, reason="a CORS preflight, which carries no session")
 
 
@@ -133,15 +135,27 @@ class RouterGuard(Frozen):
             made[method] = Decisions((*own, *after), fallback)
         return made
 
-    def decisions(self, method: str) -> Decisions:
+    def decisions(self, method: str, *, public: bool = False) -> Decisions:
         """What there is to choose from for a method, in order: the rules, what stays open, and the fallback.
 
         Everything that decides, documents or reports reads this. A path that is refused as ambiguous never comes to it.
+
+        Args:
+            method: the HTTP method; GET for a WebSocket handshake.
+            public: whether it is about an endpoint that is marked ``@public``: to that, global protection does not apply.
         """
-        return self._decisions.get(method.upper()) or self._decisions[""]
+        found = self._decisions.get(method.upper()) or self._decisions[""]
+        return found.with_fallback(_MARKED) if public and found.fallback is _PROTECTED else found
 
     async def decide(
-        self, method: str, path: str, session: Any, *, access: Access = Access(), age: float | None = None
+        self,
+        method: str,
+        path: str,
+        session: Any,
+        *,
+        access: Access = Access(),
+        age: float | None = None,
+        public: bool = False,
     ) -> Decision:
         """What the guard says about a request.
 
@@ -151,19 +165,31 @@ class RouterGuard(Frozen):
             session: the session, or ``None`` when nobody is signed in.
             access: how to read the session; a kit gives its own.
             age: seconds since the user signed in, for ``fresh``.
+            public: whether the endpoint at that path is marked ``@public``.
         """
-        return await self._decide(self._choice(method, path), path, Subject(session, access, age))
+        choice = self._choice(method, path)
+        if public and choice is _PROTECTED:
+            choice = _MARKED
+        return await self._decide(choice, path, Subject(session, access, age))
 
     async def _decide(self, choice: Choice, path: str, subject: Subject) -> Decision:
         return await _decision(choice, choice.required(subject.access), subject.at(choice.pattern.named_segments(path)))
 
-    async def enforce(self, own: RequestSession[Any], scope: Scope, *, routed: bool = False) -> None:
+    async def enforce(
+        self,
+        own: RequestSession[Any],
+        scope: Scope,
+        *,
+        routed: bool = False,
+        is_marked: Callable[[Scope], bool] = leads_to_public,
+    ) -> None:
         """Let the request pass, or raise what it is answered with. Loads the session only where it matters.
 
         Args:
             own: the request's session.
             scope: the request.
             routed: whether its route is found already, so that this guard is one of its dependencies.
+            is_marked: tells whether the request comes to an endpoint that is marked ``@public``.
 
         Raises:
             NotAuthenticated: 401; with ``HX-Redirect`` for HTMX.
@@ -171,14 +197,15 @@ class RouterGuard(Frozen):
             HTTPException: 302 or 303 for a browser that is sent elsewhere; 400 for an ambiguous path.
             StoreUnavailable: 503.
         """
-        if self._again is not None:
-            own.guard = self
+        own.guard = own.guard if self._again is None else self
         root = scope.get("root_path")
         path, method = route_path(scope) if root else scope["path"], scope.get("method", "GET")
         short = len(path) + len(method) <= _REMEMBERED_LENGTH
         choice = self._remembered(method, path) if short else self._find(method, path)  # each call would cost here
         if root and _UNCLEAR.search(scope["path"]):
             choice = _AMBIGUOUS
+        elif choice is _PROTECTED and is_marked(scope):
+            choice = _MARKED
         access = own.access
         requirement = choice.requirement if access.check is None else choice.required(access)
         if requirement is None:

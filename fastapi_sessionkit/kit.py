@@ -15,6 +15,7 @@ from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
 from ._application.checks import check_routes, check_unambiguous
+from ._application.endpoints import PublicEndpoints
 from ._application.kits import Place, check_installable, check_mounted, sharing
 from ._application.lifecycle import Lifecycle
 from ._application.middleware import SessionMiddleware
@@ -183,6 +184,7 @@ class SessionKit(Generic[M]):
         if guard is not None and not isinstance(guard, RouterGuard):
             raise ConfigurationError(f"install(guard=...) takes a RouterGuard, not {guard!r}")
         self._check_rules(guard)
+        public_endpoints = PublicEndpoints(app)
         app.user_middleware.append(
             Middleware(
                 SessionMiddleware,
@@ -191,19 +193,21 @@ class SessionKit(Generic[M]):
                 host=app,
                 lifecycle=Lifecycle(
                     app,
-                    lambda: self._check(app, guard),
+                    lambda: self._check(app, guard, public_endpoints),
                     lambda: report(app, self.services, guard),
                     self.backend,
                     self._purge_every,
                 ),
+                public_endpoints=public_endpoints,
             )
         )
         app.add_exception_handler(Redirected, redirect_response)
         self._installed.append((app, guard))
         document(app, self.services, guard)
 
-    def _check(self, app: Starlette, guard: RouterGuard | None) -> None:
+    def _check(self, app: Starlette, guard: RouterGuard | None, public_endpoints: PublicEndpoints) -> None:
         """What only a complete application shows: at startup, and again when its routes have changed."""
+        public_endpoints.look_again()
         document(app, self.services, guard)  # again, in case app.openapi was replaced after install
         for place in sharing(app):
             document(place.app, self.services, guard, place.at)

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from ._application.routes import ServedRoute, served_routes
 from ._paths.coverage import Coverage, coverage
 from ._request.services import Services
+from .decisions import Choice, Decisions
 from .dependencies import Required
 from .guard import RouterGuard
 from .requirements import MOST_ALTERNATIVES, Access, Alternatives, Requirement, all_of, any_of, signed_in
@@ -26,11 +27,27 @@ _DETAIL = {"application/json": {"schema": {"type": "object", "properties": {"det
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What one of those who decide about a route requires: the gate, a router's guard or a dependency.
+
+    Attributes:
+        by: ``"gate"``, ``"router"`` or ``"dependency"``.
+        requirement: what it requires; ``None`` where everybody may pass.
+        choice: the guard's choice, with its rule; ``None`` of a dependency.
+    """
+
+    by: str
+    requirement: Requirement | None
+    choice: Choice | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """What a route requires on the paths of one pattern; ``where`` is ``None`` for all its other paths."""
 
     where: str | None
     requirement: Requirement | None
+    said: tuple[Said, ...] = ()
 
 
 def document(app: Starlette, services: Services[Any], guard: RouterGuard | None, at: str = "") -> None:
@@ -59,20 +76,27 @@ def document(app: Starlette, services: Services[Any], guard: RouterGuard | None,
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def cases(guard: RouterGuard, method: str, template: str, access: Access) -> Iterator[Case]:
+def cases(
+    guard: RouterGuard, method: str, template: str, access: Access, *, public: bool = False, by: str = "gate"
+) -> Iterator[Case]:
     """What a guard requires on a template's paths: certain for all of them last, what is only possible before."""
-    decisions = guard.decisions(method)
+    for where, choice in _choices(guard.decisions(method, public=public), template):
+        requirement = choice.required(access)
+        yield Case(where, requirement, (Said(by, requirement, choice),))
+
+
+def _choices(decisions: Decisions, template: str) -> Iterator[tuple[str | None, Choice]]:
     if "{" not in template:
-        yield Case(None, decisions.find(template).required(access))
+        yield None, decisions.find(template)
         return
     for choice in decisions.choices:
         how_much = Coverage.NEVER if choice in decisions.hidden else coverage(choice.pattern, template)
         if how_much is Coverage.CERTAIN:
-            yield Case(None, choice.required(access))
+            yield None, choice
             return
         if how_much is Coverage.POSSIBLE:
-            yield Case(choice.pattern.text, choice.required(access))
-    yield Case(None, decisions.fallback.required(access))
+            yield choice.pattern.text, choice
+    yield None, decisions.fallback
 
 
 def document_schema(
@@ -111,7 +135,7 @@ def _operations(
         for method in route.methods or ():
             templates = found.setdefault((route.operation, method), {})
             if route.template not in templates:  # of two routes with one template only the first ever answers
-                templates[route.template] = list(_combined(route, method, services, guard, at))
+                templates[route.template] = list(combined(route, method, services, guard, at))
     return {operation: _of_all(templates) for operation, templates in found.items()}
 
 
@@ -126,37 +150,41 @@ def _of_all(templates: dict[str, list[Case]]) -> list[Case]:
     ]
 
 
-def _combined(
+def combined(
     route: ServedRoute, method: str, services: Services[Any], guard: RouterGuard | None, at: str
 ) -> Iterator[Case]:
     """The cases of every guard on the way, each together with what the dependencies require."""
-    required = list(_required(route.dependencies, services))
+    required = tuple(_required(route.dependencies, services))
     # What is a dependency sees the path below the mount.
     guards = dict.fromkeys([(guard, at), *((call, "") for call in route.dependencies)])
-    access = services.access
+    access, public = services.access, route.is_public
     asked = [
-        list(cases(each, method, to + route.template, access)) for each, to in guards if isinstance(each, RouterGuard)
+        list(cases(each, method, to + route.template, access, public=public, by="router" if number else "gate"))
+        for number, (each, to) in enumerate(guards)
+        if isinstance(each, RouterGuard)
     ]
     if prod(map(len, asked)) > _MOST_CASES:
         asked = [_summary(each) for each in asked]
     for combination in product(*asked):
         where = " and ".join(case.where for case in combination if case.where is not None)
-        parts = [case.requirement for case in combination if case.requirement is not None] + required
-        yield Case(where or None, all_of(*parts) if parts else None)
+        said = (*(each for case in combination for each in case.said), *required)
+        parts = [each.requirement for each in said if each.requirement is not None]
+        yield Case(where or None, all_of(*parts) if parts else None, said)
 
 
 def _summary(found: list[Case]) -> list[Case]:
     """At most two cases, where there are too many paths to tell apart: what some path asks for, and whether one is open."""
     needed = [case.requirement for case in found if case.requirement is not None]
+    some = [Case("some paths", any_of(*needed), (Said(found[0].said[0].by, any_of(*needed)),))] if needed else []
     if len(needed) == len(found):
-        return [Case(None, any_of(*needed))]
-    return [*([Case("some paths", any_of(*needed))] if needed else []), Case(None, None)]
+        return [Case(None, some[0].requirement, some[0].said)]
+    return [*some, Case(None, None)]
 
 
-def _required(dependencies: Iterable[Any], services: Services[Any]) -> Iterator[Requirement]:
+def _required(dependencies: Iterable[Any], services: Services[Any]) -> Iterator[Said]:
     for call in dependencies:
         if isinstance(call, Required) and call.kit in {None, services.kit}:
-            yield call.requirement
+            yield Said("dependency", call.requirement)
 
 
 def _describe(

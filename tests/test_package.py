@@ -28,7 +28,7 @@ PROMISED = {
     ),
     "requirements": "Requirement signed_in role permission any_permission fresh owner custom",
     "mutation": "set_session update_session clear_session regenerate_session reauthenticate_session",
-    "guard": "RouterGuard Rule Access Decision login_redirect_target",
+    "guard": "RouterGuard Rule Access Decision public login_redirect_target",
     "storage": "SessionBackend SessionDirectory CookieBackend StoreBackend SessionStore SessionRecord MemoryStore",
     "errors": (
         "SessionKitError ConfigurationError NotAuthenticated Forbidden SessionTooLarge StoreUnavailable"

@@ -12,7 +12,7 @@ from .._paths.denial import Redirected, redirect_response
 from .._request.lookup import installed
 from ..errors import ConfigurationError
 from ..transport import Transport
-from .routes import contexts, mounted, path_of
+from .routes import ServedRoute, contexts, mounted, path_of, served_frontends, served_route
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -55,6 +55,18 @@ def sharing(app: Starlette) -> Iterator[Place]:
         below = (*place.around[1:], place.app) if place.around else ()
         if below and not any(list(installed(each)) for each in below):
             yield place
+
+
+def routes_below(app: Starlette) -> Iterator[tuple[str, Place, ServedRoute]]:
+    """Every route of the application and of all that is mounted on it, with the path that it is mounted at.
+
+    What is mounted and has routes of its own stands for itself; any other mount is a route.
+    """
+    for place in places(app):
+        for at, context in contexts(place.app):
+            if mounted(context.original_route) is None:
+                yield place.at + at, place, served_route(context)
+        yield from ((place.at, place, route) for route in served_frontends(place.app))
 
 
 def check_installable(kit: object, transport: Transport, app: Starlette) -> None:

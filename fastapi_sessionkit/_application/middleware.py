@@ -20,6 +20,7 @@ from ..guard import RouterGuard
 from ..transport import Headers
 from .caching import mark_changing, mark_dependent
 from .challenges import add_challenges
+from .endpoints import PublicEndpoints
 from .lifecycle import Lifecycle
 from .unhandled import mark_answers_to_errors, remember_session
 
@@ -47,12 +48,14 @@ class SessionMiddleware:
         guard: RouterGuard | None,
         host: Starlette,
         lifecycle: Lifecycle,
+        public_endpoints: PublicEndpoints,
     ) -> None:
         self.app = app
         self.services = services
         self.guard = guard
         self.host = host
         self.lifecycle = lifecycle
+        self.public_endpoints = public_endpoints
         self._marks_errors = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,15 +111,19 @@ class SessionMiddleware:
             if scope.get("method") not in SAFE_METHODS:
                 self._refuse_cross_origin(own, scope)
             if self.guard is not None:
-                await self.guard.enforce(own, scope)
+                await self.guard.enforce(own, scope, is_marked=self.public_endpoints)
                 if own.asked:
                     # As it is now: routing moves what a mount has taken off the path into the scope's ``root_path``.
                     before_routing = own.scope if own.app is self.host else dict(scope)
-                    own.judges = (*own.judges, (self.guard.enforce, before_routing))
+                    own.judges = (*own.judges, (self._enforce_again, before_routing))
         except HTTPException as refusal:
             await self._respond(refusal, scope, receive, send)
         else:
             await self.app(scope, partial(_receive, own, receive), send)
+
+    async def _enforce_again(self, own: RequestSession[Any], scope: Scope) -> None:
+        if self.guard is not None:
+            await self.guard.enforce(own, scope, is_marked=self.public_endpoints)
 
     def _refuse_cross_origin(self, own: RequestSession[Any], scope: Scope) -> None:
         services = own.services

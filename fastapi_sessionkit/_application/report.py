@@ -1,7 +1,7 @@
 """What only a complete application shows about its cookie and its guards, said once at startup.
 
-Other middleware that has the same cookie, rules that decide nothing, targets of redirects that nothing serves, and a
-login page that is shut.
+Other middleware that has the same cookie, rules that decide nothing, targets of redirects that nothing serves, a login page
+that is shut, and endpoints that are marked as open and are not.
 """
 
 import logging
@@ -19,9 +19,10 @@ from ..access import Access
 from ..decisions import Choice
 from ..errors import ConfigurationError
 from ..guard import RouterGuard
+from ..openapi import Case, combined
 from ..requirements import fresh_limits
 from ..rules import Rule
-from .kits import clashes
+from .kits import clashes, routes_below
 from .routes import ServedRoute, served_routes
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ def report(app: Starlette, services: Services[Any], guard: RouterGuard | None) -
         guarded = routes if each is guard else [route for route in routes if each in route.dependencies]
         for problem in _problems(each, guarded, routes, services.access):
             logger.warning("%s", problem)
+    for problem in _marked_and_asked(app, services, guard):
+        logger.warning("%s", problem)
 
 
 def _problems(
@@ -143,6 +146,34 @@ def _shut_reauthentication_page(guard: RouterGuard, access: Access) -> Iterator[
                 f"Put Rule({path_of(page)!r}) before it"
             )
             return
+
+
+def _marked_and_asked(app: Starlette, services: Services[Any], guard: RouterGuard | None) -> Iterator[str]:
+    """The endpoints that are marked ``@public`` where a rule or a dependency asks for something."""
+    found = [
+        (method, at + route.template, case)
+        for at, _, route in routes_below(app)
+        if route.is_public
+        for method in sorted(route.methods or {"GET"})
+        for case in combined(route, method, services, guard, at)
+        if case.requirement is not None
+    ]
+    for method, path, case in found[:_NAMED]:
+        yield f"{method} {case.where or path} is marked @public, but {contradiction(case)}"
+    if len(found) > _NAMED:
+        yield f"{len(found) - _NAMED:,} more endpoints are marked @public, and something asks for more there"
+
+
+def contradiction(case: Case) -> str:
+    """What is wrong with an endpoint that is marked ``@public`` in a case that is not open."""
+    said = next(each for each in case.said if each.requirement is not None)
+    rule = None if said.choice is None else said.choice.rule
+    if rule is None:
+        return f"a dependency asks for {said.requirement} there, and that decides: take it or the mark away"
+    return (
+        f"rule {rule} asks for {said.requirement} there, and the rule decides: put a Rule(..., public=True) before it, or take "
+        "the mark away"
+    )
 
 
 def _listing(names: list[str]) -> str:

@@ -13,6 +13,7 @@ from starlette.types import Scope
 
 from ..access import Segments
 from ..guard import route_path
+from ..markers import is_public
 
 ANYTHING = "/{path:path}"
 _LAYERS = 32  # of middleware around what is mounted: more than anybody has, and an end for what has itself as its app
@@ -27,17 +28,29 @@ class ServedRoute:
         methods: ``None`` where the route takes any.
         dependencies: everything callable that FastAPI runs before the endpoint.
         operation: the path in OpenAPI; ``None`` for what is not documented.
+        endpoint: what serves it; of a mount, what is mounted.
     """
 
     template: str
     methods: frozenset[str] | None
     dependencies: tuple[Any, ...] = ()
     operation: str | None = None
+    endpoint: Any = None
+
+    @property
+    def is_public(self) -> bool:
+        """Whether its endpoint is marked ``@public``."""
+        return is_public(self.endpoint)
 
 
 def served_routes(app: Starlette) -> Iterator[ServedRoute]:
     """Every route, those of included routers too; as they are now, for routes may be added later."""
-    yield from map(_served_route, iter_route_contexts(app.routes))
+    yield from map(served_route, iter_route_contexts(app.routes))
+    yield from served_frontends(app)
+
+
+def served_frontends(app: Starlette) -> Iterator[ServedRoute]:
+    """What ``frontend()`` of the application and of its included routers serves."""
     for path, frontend in _frontends(app):
         yield ServedRoute(path, frozenset({"GET", "HEAD"}), _dependencies(frontend))
 
@@ -124,17 +137,20 @@ def keepers_of_routes(app: Starlette) -> Iterator[tuple[Any, str]]:
         found += [each for each in below if each is not None and all(each is not known for known in found)]
 
 
-def _served_route(context: RouteContext) -> ServedRoute:
+def served_route(context: RouteContext) -> ServedRoute:
+    """One route, with the prefix and the dependencies of where it is included."""
     route = in_place(context)
     path, methods = getattr(route, "path", None), getattr(route, "methods", None)
     if path is None:
-        return ServedRoute(ANYTHING, None)  # a Host, or a kind of route that says nothing about itself
+        return ServedRoute(
+            ANYTHING, None, endpoint=getattr(route, "app", None)
+        )  # a Host, or a kind of route that says nothing about itself
     if isinstance(context.original_route, Mount):
-        return ServedRoute(path + ANYTHING, None)
+        return ServedRoute(path + ANYTHING, None, endpoint=context.original_route.app)
     upper = None if methods is None else frozenset(methods)
     documented = isinstance(context.original_route, APIRoute) and route.include_in_schema
     operation = context.path_format if documented else None
-    return ServedRoute(path, upper, _dependencies(route), operation)
+    return ServedRoute(path, upper, _dependencies(route), operation, getattr(route, "endpoint", None))
 
 
 def in_place(context: RouteContext) -> Any:
