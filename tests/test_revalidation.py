@@ -96,6 +96,19 @@ async def test_an_answer_holds_for_as_long_as_was_said(world: World, accounts: A
     assert (within, len(accounts.asked)) == (1, 2)
 
 
+async def test_a_change_that_the_session_makes_itself_puts_off_no_question(
+    stored: World, accounts: Accounts, clock: Clock
+) -> None:
+    """Whoever writes all the time would never be asked about: an account that is closed would stay open."""
+    browser = await stored.signed_in()
+    await browser.get("/me")
+    for _ in range(2):
+        clock.advance(EVERY / 2)
+        assert (await browser.post("/fields/color/red")).status == 200
+
+    assert len(accounts.asked) == 2
+
+
 async def test_with_an_interval_of_zero_every_request_asks(accounts: Accounts, clock: Clock) -> None:
     world = world_of(accounts, clock, MemoryStore(), revalidate_every=0)
     browser = await world.signed_in()

@@ -55,3 +55,37 @@ def test_a_websocket_at_the_login_page_is_no_browser_to_send_home() -> None:
     headers = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
     with client.websocket_connect("wss://testserver/login", headers=headers) as socket:
         assert socket.receive_text() == "here"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT"])
+def test_only_a_get_of_the_login_page_is_sent_home(method: str) -> None:
+    """Whoever signs in as somebody else posts to it while signed in."""
+    kit, app = new_kit(), FastAPI()
+    kit.install(app, guard=RouterGuard(login_path="/login", global_protect=True))
+    app.add_api_route("/login", lambda: "here", methods=[method])
+    browser = signed_in(client_of(app, headers={"Sec-Fetch-Mode": "navigate"}), kit, Session(user_id="ada"))
+
+    assert browser.request(method, "/login").status_code == 200
+
+
+def test_a_client_that_is_no_browser_sees_the_login_page_though_signed_in() -> None:
+    browser = signed_in_browser(RouterGuard(login_path="/login", global_protect=True))
+
+    assert browser.get("/login", headers={"Accept": "application/json"}).status_code == 200
+    assert browser.get("/login").status_code == 302
+
+
+@pytest.mark.parametrize("who", [Session(user_id="ada", role="user"), None], ids=["signed in", "nobody"])
+def test_a_refused_home_sends_those_not_signed_in_to_the_login_page(who: Session | None) -> None:
+    """Nobody is sent to the login page, which does not send nobody back."""
+    kit, app = new_kit(), FastAPI()
+    rules = [Rule("/", role="admin", redirect_to="/login?denied=1")]
+    kit.install(app, guard=RouterGuard(protect=rules, login_path="/login", global_protect=True))
+    browser = client_of(app, headers={"accept": "text/html"})
+    if who is not None:
+        signed_in(browser, kit, who)
+
+    answer = browser.get("/")
+
+    assert answer.status_code == (302 if who is None else 403)
+    assert answer.headers.get("location") == ("/login?denied=1&next=/" if who is None else None)

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fastapi_sessionkit import RouterGuard, Rule, Session, SessionKit
 from fastapi_sessionkit.testing import signed_in
-from tests.gate.support import ADMIN, CUSTOMER, PREFLIGHT
+from tests.gate.support import ADMIN, CUSTOMER, PREFLIGHT, status
 from tests.support import client_of, new_kit
 
 
@@ -65,6 +65,34 @@ def test_without_the_middleware_a_preflight_reaches_options_routes_alone() -> No
     assert response.headers["access-control-allow-origin"] == "https://front.example"
     assert client_of(app).options("/api/x", headers=PREFLIGHT).status_code == 405
     assert client_of(app).options("/api/nowhere", headers=PREFLIGHT).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/api//own", "/api/./own", "/api/own\\", "/api/own\n"])
+@pytest.mark.anyio
+async def test_a_preflight_of_an_ambiguous_path_is_refused_like_any_request(path: str) -> None:
+    """It passes a rule, for it has no session; nothing makes a path clear that parts of the stack read differently."""
+    app, _ = cors_app(middleware=False)
+
+    @app.options("/{anything:path}")
+    async def everything() -> str:
+        return "secret"
+
+    assert await status(app, path, method="OPTIONS", headers=PREFLIGHT) == 400
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "HEAD"])
+def test_what_is_no_options_request_is_no_preflight_whatever_it_says(method: str) -> None:
+    app, _ = cors_app(middleware=False)
+
+    assert client_of(app).request(method, "/api/x", headers=PREFLIGHT).status_code == 401
+
+
+@pytest.mark.parametrize("missing", PREFLIGHT)
+def test_half_a_preflight_is_none(missing: str) -> None:
+    app, _ = cors_app(middleware=False)
+    headers = {name: value for name, value in PREFLIGHT.items() if name != missing}
+
+    assert client_of(app).options("/api/own", headers=headers).status_code == 401
 
 
 def test_a_preflight_reaches_the_cors_middleware_of_a_mounted_application() -> None:
