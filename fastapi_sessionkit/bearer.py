@@ -43,9 +43,9 @@ class BearerToken:
         Two headers are ambiguous, whatever their schemes: a proxy and the application may each take another one.
         """
         found = [value for name, value in scope["headers"] if name == b"authorization"]
-        if len(found) == 1 and not _IS_BEARER.match(found[0]):
-            return ()
-        return [_token(value) for value in found]
+        if len(found) > 1:
+            return (b"",)
+        return [_token(value) for value in found if _IS_BEARER.match(value)]
 
     def write(self, token: str, max_age: float | None, scope: Scope) -> Headers:  # noqa: ARG002
         """Nothing: the application has given the token out."""
