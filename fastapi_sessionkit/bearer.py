@@ -30,6 +30,7 @@ class BearerToken:
     def __init__(self, cookie: SessionCookie) -> None:
         self.name: str = cookie.name
         self.limit: int = cookie.limit
+        self.header_limit: int = cookie.header_limit
         self.scheme_name: str = cookie.scheme_name.removesuffix("_cookie") + "_bearer"
         self.scheme: Mapping[str, str] = {
             "type": "http",

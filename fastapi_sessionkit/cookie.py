@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from starlette.types import Scope
 
-from ._settings import require_bool, require_text
+from ._settings import require_bool, require_text, require_whole
 from .errors import ConfigurationError, SessionTooLarge
 from .transport import Headers
 
@@ -43,6 +43,8 @@ class CookieSettings:
             has ``FASTAPI_ENV=development`` (``fastapi dev`` sets it) at the time the kit is made.
         partitioned: sends ``Partitioned`` (CHIPS), for a site that is embedded in others: browsers then keep a cookie
             for each site that embeds it. Needs ``https_only``, and, to be sent there at all, ``same_site="none"``.
+        header_limit: bytes that the request's ``Cookie`` header may have, all of the site's cookies together. A longer
+            one is answered with 431 before anything parses it: on some Pythons FastAPI takes seconds for one.
     """
 
     name: str | None = None
@@ -51,6 +53,7 @@ class CookieSettings:
     same_site: SameSite = "lax"
     https_only: bool | None = None
     partitioned: bool = False
+    header_limit: int = 16_384
 
     def __post_init__(self) -> None:
         for given in (self.name, self.path, self.domain):
@@ -68,6 +71,11 @@ class CookieSettings:
         if self.https_only is not None:
             require_bool(self.https_only, "CookieSettings(https_only=...)")
         require_bool(self.partitioned, "CookieSettings(partitioned=...)")
+        require_whole(self.header_limit, "CookieSettings(header_limit=...)")
+        if self.header_limit < LIMIT:
+            raise ConfigurationError(
+                f"CookieSettings(header_limit=...) is at least {LIMIT:,}, the bytes of one cookie, not {self.header_limit!r}"
+            )
         if self.same_site not in get_args(SameSite):
             raise ConfigurationError(
                 f'CookieSettings(same_site=...) must be "lax", "strict" or "none", not {self.same_site!r}'
@@ -116,6 +124,7 @@ class SessionCookie:
         name = kit_name if settings.name is None else settings.name
         self.name: str = _full_name(settings, name, secure=secure)
         self.limit: int = LIMIT - len(self.name)
+        self.header_limit: int = settings.header_limit
         self.scheme_name: str = re.sub(r"[^A-Za-z0-9_.\-]", "_", name) + "_cookie"
         self.scheme: Mapping[str, str] = {
             "type": "apiKey",

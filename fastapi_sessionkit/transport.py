@@ -22,6 +22,8 @@ class Transport(Protocol):
             so that it stays the same as long as its session lives. A session's record says it too: a token that was
             made for one kind of transport is nobody's in the other.
         limit: bytes that a token may take.
+        header_limit: bytes that the header may take, everything in it included: a request with a longer one is 431
+            before anything parses it (RFC 6585, section 5).
         varies_by: the request header that brings the token, for ``Vary``.
         noun: what messages call it.
         challenge: its scheme in ``WWW-Authenticate`` (RFC 9110, section 11.6.1).
@@ -33,6 +35,7 @@ class Transport(Protocol):
     rides_along: bool
     issued: bool
     limit: int
+    header_limit: int
     varies_by: bytes
     noun: str
     challenge: bytes

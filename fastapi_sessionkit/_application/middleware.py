@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from operator import itemgetter
 from typing import Any, NoReturn
 
 from fastapi import HTTPException
@@ -26,6 +27,7 @@ from .unhandled import mark_answers_to_errors, remember_session
 
 logger: logging.Logger = logging.getLogger(__name__)
 
+_value_of = itemgetter(1)
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
 
 
@@ -56,6 +58,7 @@ class SessionMiddleware:
         self.host = host
         self.lifecycle = lifecycle
         self.public_endpoints = public_endpoints
+        self._header_limit = min(transport.header_limit for transport in services.transports)
         self._marks_errors = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,6 +111,8 @@ class SessionMiddleware:
     async def _serve(self, own: RequestSession[Any], scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer, unless the origin check or the gate does."""
         try:
+            if max(map(len, map(_value_of, scope["headers"])), default=0) > self._header_limit:
+                _refuse_long_header(own, scope)
             if scope.get("method") not in SAFE_METHODS:
                 self._refuse_cross_origin(own, scope)
             if self.guard is not None:
@@ -212,6 +217,21 @@ class _Commit:
                 add_challenges(message, self._own)
             _mark(message, await self._commit(message), self._own)
         await self._send(message)
+
+
+def _refuse_long_header(own: RequestSession[Any], scope: Scope) -> None:
+    """431 where a header that brings tokens is too long: parsers below take time for it that nobody has bounded."""
+    for transport in own.services.transports:
+        header = transport.varies_by.lower()
+        longest = max((len(value) for name, value in scope["headers"] if name == header), default=0)
+        if longest > transport.header_limit:
+            error = HTTPException(
+                431,
+                f"The {transport.varies_by.decode()} header has {longest:,} bytes, and at most {transport.header_limit:,} are "
+                "taken: CookieSettings(header_limit=...)",
+            )
+            logger.debug("%s %r: %s", scope.get("method", "GET"), scope["path"], error.detail)
+            raise error
 
 
 async def _receive(own: RequestSession[Any], receive: Receive) -> Message:
