@@ -284,6 +284,13 @@ def test_a_redirect_is_relative_and_under_the_prefix_that_the_browser_knows(
     assert client_behind(guard, root_path=root_path).get(path, headers=headers).headers["location"] == location
 
 
+def test_the_page_at_a_prefix_is_named_by_the_prefix_alone() -> None:
+    client = client_behind(RouterGuard(login_path="/login", global_protect=True), root_path="/app")
+
+    assert client.get("/app", headers=NAVIGATION).headers["location"] == "/app/login?next=/app"
+    assert client.get("/apple", headers=NAVIGATION).headers["location"] == "/app/login?next=/app/apple"
+
+
 def test_a_prefix_from_a_careless_proxy_makes_no_host_of_the_redirect() -> None:
     app = FastAPI()
     new_kit().install(app, guard=RouterGuard(login_path="/login", global_protect=True))
