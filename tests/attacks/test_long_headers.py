@@ -37,7 +37,7 @@ def application(**settings: Any) -> tuple[FastAPI, SessionKit[Session], list[str
 async def answer_of(app: FastAPI, headers: Sequence[tuple[bytes, bytes]], kind: str = "http") -> Message:
     """The first message of the answer, over bare ASGI: test clients have limits of their own."""
     messages: list[Message] = []
-    scope = {
+    scope: dict[str, Any] = {
         "type": kind,
         "path": "/page",
         "raw_path": b"/page",
