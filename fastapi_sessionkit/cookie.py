@@ -56,8 +56,8 @@ class CookieSettings:
     header_limit: int = 16_384
 
     def __post_init__(self) -> None:
-        for given in (self.name, self.path, self.domain):
-            require_text("" if given is None else given, "CookieSettings(name=..., path=..., domain=...)")
+        for given in ("" if self.name is None else self.name, self.path, "" if self.domain is None else self.domain):
+            require_text(given, "CookieSettings(name=..., path=..., domain=...)")
         if self.name is not None:
             _check_name(self.name, "CookieSettings(name=...)")
         if not self.path.startswith("/") or not _ATTRIBUTE.fullmatch(self.path):

@@ -115,7 +115,7 @@ async def test_a_move_that_an_administrator_asked_for_is_left_to_the_id_of_now(
     assert "set-cookie" in client.get("/").headers
 
 
-@pytest.mark.parametrize(("limit", "status"), [(59, 403), (60, 200)])
+@pytest.mark.parametrize(("limit", "status"), [(59, 401), (60, 200)])
 async def test_under_an_old_id_a_sign_in_is_as_old_as_it_is(
     store: RecordingStore, clock: Clock, limit: float, status: int
 ) -> None:

@@ -72,7 +72,7 @@ async def test_two_headers_of_other_schemes_are_nobody_too() -> None:
 
 
 async def test_a_header_that_is_too_long_is_nobody() -> None:
-    assert await whom(b"Bearer " + b"A" * 100_000) == "nobody"
+    assert await whom(b"Bearer " + b"A" * 16_000) == "nobody"
     assert await whom(b"Bearer " + b" " * 5_000 + TOKEN) == "nobody"
 
 

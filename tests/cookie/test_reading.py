@@ -112,7 +112,7 @@ async def test_the_value_reaches_the_backend_byte_for_byte(value: bytes) -> None
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("value", [b"", b" \t ", b"x" * 4_097, b"x" * 1_000_000])
+@pytest.mark.parametrize("value", [b"", b" \t ", b"x" * 4_097, b"x" * 16_000])
 async def test_a_value_that_is_empty_or_too_long_never_reaches_the_backend(value: bytes) -> None:
     backend = Watched()
 
@@ -122,8 +122,9 @@ async def test_a_value_that_is_empty_or_too_long_never_reaches_the_backend(value
 
 @pytest.mark.anyio
 async def test_denial_of_service_by_quotes_and_backslashes_takes_no_time() -> None:
-    """Unquoting is quadratic on some Pythons: a megabyte takes Starlette's parser minutes there. The gate has none."""
+    """Unquoting is quadratic on some Pythons: a megabyte took Starlette's parser minutes there. The gate has none."""
     site = Site(guard=RouterGuard(protect=[Rule("/who")]))
-    header = NAME + b'="' + b"\\" * 1_000_000 + b'"; ' + b" ;" * 500_000
+    header = NAME + b'="' + b"\\" * 8_000 + b'"; ' + b" ;" * 4_000
 
     assert (await site.answer(header))[0] == 401
+    assert (await site.answer(header * 60))[0] == 431

@@ -23,7 +23,7 @@ from tests.cookie.support import Site, parsed
         {"name": "session\n"},
         {"name": "x" * 1_025},
         {"name": 1},
-        {"name": None},
+        {"name": False},
         {"name": b"session"},
         {"name": "__Host-session"},
         {"name": "__host-session"},
