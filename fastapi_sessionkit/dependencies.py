@@ -152,6 +152,18 @@ class Asked(_Asks[bool]):
         return await refusal_of(self.requirement, self._subject(own, connection.scope)) is None
 
 
+class Given(_Asks[M]):
+    """A dependency that gives the session that every visitor has. It refuses nobody, so it is no security scheme."""
+
+    __slots__ = ()
+
+    async def __call__(self, connection: HTTPConnection) -> M:
+        """The session; a fresh one where none is stored."""
+        session: Any = await request_session_of(connection.scope, self.name, self.kit).load()
+        given: M = session
+        return given
+
+
 require_session: Required[Any] = Required(signed_in, name="require_session")
 """The session; raises ``NotAuthenticated`` (401) when nobody is signed in."""
 

@@ -19,6 +19,7 @@ from ._paths.routed import UNCLEAR as _UNCLEAR
 from ._paths.routed import route_path
 from ._request.lookup import request_session_of
 from ._request.request_session import RequestSession
+from ._request.visitors import NO_USERS
 from ._settings import require_bool, require_list
 from .access import Access, Subject
 from .decisions import Choice, Decision, Decisions
@@ -230,6 +231,8 @@ class RouterGuard(Frozen):
     async def __call__(self, connection: HTTPConnection) -> None:
         """The guard as a dependency; the same decision as on the application."""
         own = request_session_of(connection.scope, "Depends(RouterGuard(...))")
+        if own.services.anonymous:
+            raise ConfigurationError(NO_USERS)
         if own.asked:
             await own.settle_now()
         await self.enforce(own, connection.scope, routed=True)

@@ -29,6 +29,7 @@ from ._request.origin import OriginPolicy
 from ._request.releases import Migrate, release
 from ._request.revalidation import Revalidation
 from ._request.services import Services
+from ._request.visitors import NO_USERS
 from ._settings import Duration, answers_at_once, in_seconds, is_asynchronous, offers, require_bool, takes
 from .access import Access
 from .backends import BackendContext, CookieBackend, SessionBackend, StoreBackend
@@ -36,7 +37,7 @@ from .backends.base import directory_of
 from .backends.keys import new_session_id
 from .bearer import BearerToken
 from .cookie import CookieSettings, SessionCookie
-from .dependencies import Asked, Required, checked_requirement
+from .dependencies import Asked, Given, Required, checked_requirement
 from .errors import ConfigurationError
 from .guard import RouterGuard
 from .manager import SessionManager
@@ -100,6 +101,10 @@ class SessionKit(Generic[M]):
             version noted there (1 where none is), and gives what this one would have stored. It runs when such a
             session is read, as often as that is, so it must do nothing else; the next change saves what it gave. If
             it raises, or gives no ``dict``, the session no longer fits.
+        anonymous: keep sessions of visitors, who don't sign in (a cart, flash messages, a wizard), beside the kit that
+            users sign in with. Every field of the model has a default: whoever has no session gets one of these, and it
+            is stored, and a cookie sent, once it has changed. No guard, no roles, no security scheme in OpenAPI. The
+            names of the module mean the other kit.
         name: tells this kit from another: in its tokens' signature, and in its cookie's name, ``__Host-basket``, unless
             ``CookieSettings(name=...)`` says another.
         clock: gives Unix seconds; for tests.
@@ -130,11 +135,13 @@ class SessionKit(Generic[M]):
         purge_every: Duration | None = timedelta(hours=1),
         model_version: int | None = None,
         migrate: Migrate | None = None,
+        anonymous: bool = False,
         name: str = "session",
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = new_session_id,
     ) -> None:
-        self.model: type[M] = _checked_model(model)
+        require_bool(anonymous, "SessionKit(anonymous=...)")
+        self.model: type[M] = _checked_model(model, anonymous=anonymous)
         self.name: str = _checked_name(name)
         transport = SessionCookie(_checked(cookie, CookieSettings, "cookie"), self.name)
         require_bool(bearer, "SessionKit(bearer=...)")
@@ -151,9 +158,12 @@ class SessionKit(Generic[M]):
                 max_sessions_per_user=self._checked_most(max_sessions_per_user),
             )
         )
+        codec = SessionCodec(self.model, release(model_version, migrate))
+        if anonymous:
+            _require_fresh_session(codec)
         self.services: Services[M] = Services(
             kit=self,
-            codec=SessionCodec(self.model, release(model_version, migrate)),
+            codec=codec,
             backend=self.backend,
             transport=transport,
             transports=(transport, BearerToken(transport)) if bearer else (transport,),
@@ -162,10 +172,15 @@ class SessionKit(Generic[M]):
             lifetimes=_lifetimes(idle_timeout, absolute_timeout, clock),
             rotation_grace=in_seconds(rotation_grace, "rotation_grace", zero=True),
             revalidation=_revalidation(revalidate, in_seconds(revalidate_every, "revalidate_every", zero=True), clock),
+            anonymous=anonymous,
         )
 
-        self.require_session: Required[M] = self._required(signed_in, "kit.require_session")
-        """The session; raises ``NotAuthenticated`` (401) when nobody is signed in."""
+        self.require_session: Required[M] | Given[M] = (
+            Given(signed_in, self, "kit.require_session")
+            if anonymous
+            else self._required(signed_in, "kit.require_session")
+        )
+        """The session; raises ``NotAuthenticated`` (401) when nobody is signed in. An anonymous kit always has one."""
         self._installed: list[tuple[Starlette, RouterGuard | None]] = []
         self._purge_every = None if purge_every is None else in_seconds(purge_every, "purge_every")
         self.sessions: SessionManager[M] = SessionManager(self.services)
@@ -177,12 +192,14 @@ class SessionKit(Generic[M]):
         too. The store is closed when the application shuts down.
 
         Raises:
-            ConfigurationError: it is installed already, its cookie, or what OpenAPI calls that, is another kit's, or the
-                application has started.
+            ConfigurationError: it is installed already, its cookie, or what OpenAPI calls that, is another kit's, the
+                application has started, or an anonymous kit is given a guard.
         """
         check_installable(self, self.services.transport, app)
         if guard is not None and not isinstance(guard, RouterGuard):
             raise ConfigurationError(f"install(guard=...) takes a RouterGuard, not {guard!r}")
+        if guard is not None and self.services.anonymous:
+            raise ConfigurationError(f"install(guard=...): {NO_USERS}")
         self._check_rules(guard)
         public_endpoints = PublicEndpoints(app)
         app.user_middleware.append(
@@ -214,6 +231,8 @@ class SessionKit(Generic[M]):
         check_mounted(app, self.services.transport)
         check_unambiguous(app)
         check_routes(app)
+        if self.services.anonymous:
+            return
         for call in {call for route in served_routes(app) for call in route.dependencies}:
             if isinstance(call, RouterGuard):
                 self._check_rules(call)
@@ -243,6 +262,8 @@ class SessionKit(Generic[M]):
         return Required(self._readable(requirement), self, name, self.services.transport)
 
     def _readable(self, requirement: Requirement) -> Requirement:
+        if self.services.anonymous:
+            raise ConfigurationError(NO_USERS)
         return check_readable(requirement, self.model, self.services.access)
 
     def document(self, schema: dict[str, Any], app: Starlette | None = None) -> dict[str, Any]:
@@ -276,7 +297,7 @@ class SessionKit(Generic[M]):
     # Dependencies
 
     async def get_session(self, connection: HTTPConnection) -> M | None:
-        """The session, or ``None`` when nobody is signed in."""
+        """The session, or ``None`` when nobody is signed in. An anonymous kit always has one."""
         return await request_session_of(connection.scope, "kit.get_session", self).load()
 
     async def get_session_info(self, connection: HTTPConnection) -> SessionInfo | None:
@@ -418,12 +439,13 @@ def _checked_name(name: object) -> str:
     return name
 
 
-def _checked_model(model: object) -> Any:
+def _checked_model(model: object, *, anonymous: bool) -> Any:
     if not isinstance(model, type) or not issubclass(model, BaseModel):
         raise ConfigurationError(
             f"SessionKit(model) takes a Pydantic model such as a subclass of Session, not {model!r}"
         )
-    _refuse_nobody(model)
+    if not anonymous:
+        _refuse_nobody(model)
     _refuse_unreadable(model)
     return model
 
@@ -434,8 +456,23 @@ def _refuse_nobody(model: type[BaseModel]) -> None:
     if field is not None and (field.default in (None, "") or _takes_none(field)):
         raise ConfigurationError(
             f"{model.__name__}.user_id may be None or blank, and a session without a user would count as signed in: write "
-            "user_id: str, without a default. For a visitor there is no session, and Depends(kit.get_session) gives None"
+            "user_id: str, without a default. For a visitor there is no session, and Depends(kit.get_session) gives None. A kit "
+            "for visitors alone is SessionKit(..., anonymous=True)"
         )
+
+
+def _require_fresh_session(codec: SessionCodec[Any]) -> None:
+    """Refuse a model of visitors that can't be made of its defaults alone, or could not be kept then."""
+    model = codec.model
+    try:
+        session = model()
+        codec.check_readable(session, codec.dump(session))
+    except Exception as error:
+        needed = [name for name, field in model.model_fields.items() if field.is_required()]
+        why = f"{', '.join(needed)} has none" if needed else f"{model.__name__}() can't be made and kept: {error}"
+        raise ConfigurationError(
+            f"SessionKit(anonymous=True) gives whoever has no session a {model.__name__}(), so every field needs a default: {why}"
+        ) from error
 
 
 def _refuse_unreadable(model: type[BaseModel]) -> None:

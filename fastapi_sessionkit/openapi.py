@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from ._application.routes import ServedRoute, served_routes
 from ._paths.coverage import Coverage, coverage
+from ._request.lookup import installed_kits
 from ._request.services import Services
 from .decisions import Choice, Decisions
 from .dependencies import Required
@@ -103,6 +104,8 @@ def document_schema(
     schema: Schema, services: Services[Any], app: Starlette, guard: RouterGuard | None, at: str = ""
 ) -> Schema:
     """Make a schema of the application's routes say what is required; it may say so already. Gives the same schema."""
+    if services.anonymous:
+        return _without_schemes(schema, app, services)
     ours = {transport.scheme_name: dict(transport.scheme) for transport in services.transports}
     schemes = schema.setdefault("components", {}).setdefault("securitySchemes", {})
     for name in (written := _schemes(app, services)):  # by dependencies of no kit, perhaps for a cookie of another name
@@ -114,6 +117,22 @@ def document_schema(
         if operation is not None:
             written_for_all = schema.get("security", [])
             _describe(operation, found, list(ours), written, written_for_all, named=named)
+    return schema
+
+
+def _without_schemes(schema: Schema, app: Starlette, services: Services[Any]) -> Schema:
+    """The schema without what FastAPI writes of the module's ``require_session``, where that is no user's session."""
+    if installed_kits(app, anonymous=False):
+        return schema
+    ours, components = _schemes(app, services), schema.get("components", {})
+    for name in ours:
+        components.get("securitySchemes", {}).pop(name, None)
+    if not components.get("securitySchemes"):
+        components.pop("securitySchemes", None)
+    for operations in schema.get("paths", {}).values():
+        for operation in operations.values():
+            if isinstance(operation, dict):
+                _forget(operation, ours)
     return schema
 
 

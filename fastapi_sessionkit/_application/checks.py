@@ -11,7 +11,7 @@ from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel
 from starlette.applications import Starlette
 
-from .._request.lookup import ambiguity_message, installed
+from .._request.lookup import ambiguity_message, installed, installed_kits
 from ..dependencies import (
     Asked,
     Required,
@@ -199,11 +199,12 @@ def _has_several(place: Place) -> bool:
     A kit that it shares with those around it is not asked for first here.
     """
     applications = (*place.around, place.app)
-    for depth in range(len(applications), 0, -1):
-        kits = {services.kit for services in installed(applications[depth - 1])}
-        shared = {services.kit for outer in applications[: depth - 1] for services in installed(outer)}
-        if kits - shared:
-            return len(kits) > 1
+    for anonymous in (False, True):  # one that is anonymous is meant only where there is no other
+        on = [set(installed_kits(app, anonymous=anonymous)) for app in applications]
+        for depth in range(len(on), 0, -1):
+            kits, shared = on[depth - 1], set().union(*on[: depth - 1])
+            if kits - shared:
+                return len(kits) > 1
     return False
 
 

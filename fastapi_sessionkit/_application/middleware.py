@@ -16,6 +16,7 @@ from .._request.lookup import request_session_of_kit
 from .._request.origin import SAFE_METHODS, refusal
 from .._request.request_session import SCOPE_KEY, RequestSession
 from .._request.services import Services
+from .._request.visitors import session_class
 from ..errors import Forbidden, StoreUnavailable
 from ..guard import RouterGuard
 from ..transport import Headers
@@ -60,6 +61,7 @@ class SessionMiddleware:
         self.public_endpoints = public_endpoints
         self._header_limit = min(transport.header_limit for transport in services.transports)
         self._marks_errors = False
+        self._session_class = session_class(services)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or pass the lifespan on."""
@@ -76,7 +78,7 @@ class SessionMiddleware:
             await self._serve(shared, scope, receive, send)
             return
         # A copy, so that scope and session are no cycle: both go with the request, without the garbage collector.
-        own = scope[SCOPE_KEY] = RequestSession(self.services, dict(scope), self.host, outer)
+        own = scope[SCOPE_KEY] = self._session_class(self.services, dict(scope), self.host, outer)
         answer = partial(self._answer, own, scope, receive, send)
         try:
             await self._serve(own, scope, receive, answer if scope["type"] == "http" else _closing(answer, scope))

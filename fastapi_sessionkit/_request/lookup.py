@@ -14,6 +14,8 @@ from .services import Services
 def request_session_of(scope: Scope, caller: str, kit: object | None = None) -> RequestSession[Any]:
     """This request's session for a kit, or for the one kit of the innermost application that has any.
 
+    An anonymous kit is meant only where there is no other.
+
     Raises:
         ConfigurationError: no kit is installed, a middleware asks too early, or there is more than one kit and none is
             named.
@@ -37,10 +39,25 @@ def request_session_of_kit(innermost: RequestSession[Any] | None, kit: object) -
 
 def _the_kit_of(scope: Scope, innermost: RequestSession[Any], caller: str) -> object:
     """The one kit that is meant where several are around: that of the application itself, if it has any."""
-    kits = [services.kit for services in installed(scope.get("app"))] or [innermost.services.kit]
-    if len(kits) > 1 or (kits == [innermost.services.kit] and len(list(installed(innermost.app))) > 1):
+    around = list(_outwards(innermost))
+    first = next((session for session in around if not session.services.anonymous), innermost)
+    anonymous = first.services.anonymous
+    kits = installed_kits(scope.get("app"), anonymous=anonymous) or [first.services.kit]
+    if len(kits) > 1 or (kits == [first.services.kit] and len(installed_kits(first.app, anonymous=anonymous)) > 1):
         raise ConfigurationError(ambiguity_message(caller))
     return kits[0]
+
+
+def _outwards(innermost: RequestSession[Any]) -> Iterator[RequestSession[Any]]:
+    found: RequestSession[Any] | None = innermost
+    while found is not None:
+        yield found
+        found = found.outer
+
+
+def installed_kits(app: object, *, anonymous: bool) -> list[object]:
+    """The anonymous kits, or the others, that are on the application itself."""
+    return [services.kit for services in installed(app) if services.anonymous is anonymous]
 
 
 def installed(app: object) -> Iterator[Services[Any]]:

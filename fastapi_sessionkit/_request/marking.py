@@ -286,9 +286,9 @@ class MarkedSession(Subject, Generic[M]):
         """Whether nothing can be changed: the token is the record, and no response can bring another one."""
         return self.services.transport.issued and not loaded.key
 
-    def _require_same_origin(self) -> None:
+    def _require_same_origin(self, what: str = "sign-in") -> None:
         if self.scope.get("method") not in SAFE_METHODS and not self.services.origins.allows(self.scope):
-            raise Forbidden(refusal(self.scope, "sign-in"))
+            raise Forbidden(refusal(self.scope, what))
 
     def _require_room(self, data: bytes, session: M) -> None:
         if self.loaded is None:

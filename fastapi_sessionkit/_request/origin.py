@@ -89,7 +89,7 @@ def refusal(scope: Scope, what: str) -> str:
 
     Args:
         scope: the request.
-        what: what was refused, ``"request"`` or ``"sign-in"``.
+        what: what was refused, ``"request"``, ``"sign-in"`` or ``"change"``.
     """
     text = (
         f"Cross-origin {what} refused: it came from {_source(scope)}. Other origins that may do this are listed in "

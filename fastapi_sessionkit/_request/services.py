@@ -23,6 +23,7 @@ class Services(Generic[M]):
         rotation_grace: in seconds.
         alternative: the same for the requests that use the second transport; ``None`` where there is no other.
         varies_by: the request headers that decide whose a request is, for ``Vary``.
+        anonymous: whether nobody signs in, and every visitor has a session.
     """
 
     kit: object
@@ -35,6 +36,7 @@ class Services(Generic[M]):
     lifetimes: Lifetimes
     rotation_grace: float
     revalidation: Revalidation[M] | None = None
+    anonymous: bool = False
     alternative: "Services[M] | None" = field(init=False)
     varies_by: bytes = field(init=False)
     reader: Reader[M] = field(init=False)
