@@ -1,13 +1,16 @@
 """How long a session lasts, and when a request writes for that."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from fastapi import Depends, Request
+from fastapi.testclient import TestClient
 
-from fastapi_sessionkit import CookieBackend
-from fastapi_sessionkit.testing import session_of
+from fastapi_sessionkit import CookieBackend, Session, SessionKit
+from fastapi_sessionkit.testing import session_of, signed_in
 from tests.backends.support import DAY, Make, browser, every_backend, every_cookie_backend, make, opened
-from tests.support import ADA, COOKIE, Clock, RecordingStore, application
+from tests.support import ADA, COOKIE, Clock, RecordingStore, application, client_of, holding, new_kit
 
 
 @every_backend
@@ -157,3 +160,44 @@ def test_an_idle_lifetime_that_ends_just_before_the_absolute_one_is_its_own(
     clock.advance(1)
     client.get("/")
     assert store.calls == ["get", "get", "touch"]
+
+
+# Requests share the values of a session in which nothing can change, and look at its record less: its times hold all the same
+
+
+def shared(kit: SessionKit[Session], clock: Clock) -> tuple[TestClient, Callable[[float], Any]]:
+    """A browser, and a way to read its session after some seconds."""
+    app, client = application(kit)
+
+    @app.get("/")
+    async def read(request: Request) -> str | None:
+        session = await kit.get_session(request)
+        return None if session is None else session.user_id
+
+    def read_after(seconds: float) -> Any:
+        clock.advance(seconds)
+        return client.get("/").json()
+
+    return client, read_after
+
+
+def test_a_shared_session_is_touched_after_a_tenth_of_the_idle_lifetime(store: RecordingStore, clock: Clock) -> None:
+    kit = new_kit(backend=store, clock=clock, idle_timeout=1_000)
+    client, read_after = shared(kit, clock)
+    signed_in(client, kit, Session(user_id="ada"))
+    store.calls.clear()
+
+    assert [read_after(33) for _ in range(4)] == ["ada"] * 4
+    assert store.calls == ["get", "get", "get", "get", "touch"]
+
+
+def test_a_shared_session_ends_with_an_absolute_lifetime_that_became_shorter(
+    store: RecordingStore, clock: Clock
+) -> None:
+    client = signed_in(client_of(None), kit := new_kit(backend=store, clock=clock), Session(user_id="ada"))
+    stricter = new_kit(backend=store, clock=clock, absolute_timeout=3_600)
+    browser, read_after = shared(stricter, clock)
+    holding(browser, client.cookies[kit.cookie_name])
+
+    assert [read_after(1_790), read_after(1_790), read_after(19.9)] == ["ada"] * 3
+    assert read_after(0.1) is None

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Annotated
 
 import anyio
@@ -228,3 +229,49 @@ def test_a_late_touch_does_not_bring_a_deleted_session_back(stored: SessionKit[A
     client.get("/late")
 
     assert session_of(holding(client, token), stored) is None
+
+
+def test_a_change_of_what_no_longer_fits_by_then_is_503_and_keeps_the_cookie(
+    stored: SessionKit[AppSession], store: RecordingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another version of the application wrote it meanwhile. Nobody is told that the change was saved."""
+    app, client = application(stored)
+
+    @app.post("/")
+    async def write(request: Request, _: Annotated[AppSession, Depends(stored.require_session)]) -> None:
+        [(key, record)] = await store.list_user("ada")
+        newer = replace(record, data=b'{"user_id":"ada","tier":"gold"}', version=record.version + 1)
+        await store.replace(key, newer, version=record.version)
+        update_session(request, note="late")
+
+    answer = signed_in(client, stored, ADA).post("/")
+
+    assert answer.status_code == 503
+    assert "set-cookie" not in answer.headers
+    assert "could not be changed" in caplog.text
+    assert [record.data for _, record in anyio.run(store.list_user, "ada")] == [b'{"user_id":"ada","tier":"gold"}']
+
+
+def test_a_switch_of_the_user_that_shows_only_when_it_is_saved_gives_no_grace(
+    stored: SessionKit[AppSession], store: RecordingStore
+) -> None:
+    """A function gave other rights at first; by the time of saving it makes another user's session of it."""
+    app, client = application(stored)
+    old = signed_in(client, stored, ADA).cookies[COOKIE]
+
+    @app.post("/note")
+    async def note(request: Request) -> None:
+        update_session(request, note="switch")
+
+    @app.post("/")
+    async def write(request: Request, _: Annotated[AppSession, Depends(stored.require_session)]) -> None:
+        update_session(request, lambda session: {"user_id": "bob"} if session.note else {"role": "editor"})
+        other = client_of(app, cookies=client.cookies)
+        await anyio.to_thread.run_sync(other.post, "/note")
+
+    assert client.post("/").status_code == 200
+    session = session_of(client, stored)
+
+    assert session is not None
+    assert session.user_id == "bob"
+    assert session_of(holding(client, old), stored) is None

@@ -264,3 +264,24 @@ async def test_what_a_request_has_changed_is_still_seen_after_a_second_look(cloc
         return session
 
     assert client.get("/slow").json()["theme"] == "dark"
+
+
+async def test_a_guard_of_a_router_decides_anew_after_a_dependency_that_took_its_time(clock: Clock) -> None:
+    slow = Slow(clock)
+    ran: list[str] = []
+
+    async def first(session: Annotated[Session, Depends(require_session)]) -> None:
+        clock.advance(6)
+        await slow.kit.sessions.update_user("ada", role="reader")
+
+    guard = RouterGuard(protect=[Rule("/late/**", role="admin")])
+    router = APIRouter(dependencies=[Depends(first), Depends(guard)])
+
+    @router.post("/late/page")
+    async def page() -> None:
+        ran.append("page")
+
+    slow.app.include_router(router)
+
+    assert slow.client.post("/late/page").status_code == 403
+    assert ran == []
