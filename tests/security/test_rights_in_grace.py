@@ -85,6 +85,16 @@ def test_a_leaked_id_gains_nothing_by_a_chain_of_moves(clock: Clock) -> None:
     assert (late.role, late.permissions) == (None, ("read",))
 
 
+def test_a_leaked_id_gains_nothing_by_asking_again_and_again(clock: Clock) -> None:
+    """What was read of its record once is remembered, and has all the rights."""
+    site = Site(clock, READER)
+
+    site.change(role="admin", permissions=["read", "pay"])
+    seen = [site.seen_by_the_leaked_id() for _ in range(3)]
+
+    assert [(late.role, late.permissions) for late in seen] == [(None, ("read",))] * 3
+
+
 def test_after_a_move_that_changes_no_rights_the_old_id_has_them_all(clock: Clock) -> None:
     site = Site(clock, READER)
 
