@@ -28,7 +28,7 @@ from .markers import leads_to_public
 from .requirements import Requirement, age_that_would_do, refusal_of, signed_in
 from .rules import Rule
 
-__all__ = ["Decision", "RouterGuard", "login_redirect_target", "route_path"]
+__all__ = ["Decision", "RouterGuard", "is_ambiguous", "login_redirect_target", "route_path"]
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -203,7 +203,7 @@ class RouterGuard(Frozen):
         path, method = route_path(scope) if root else scope["path"], scope.get("method", "GET")
         short = len(path) + len(method) <= _REMEMBERED_LENGTH
         choice = self._remembered(method, path) if short else self._find(method, path)  # each call would cost here
-        if root and _UNCLEAR.search(scope["path"]):
+        if root and is_ambiguous(scope["path"]):
             choice = _AMBIGUOUS
         elif choice is _PROTECTED and is_marked(scope):
             choice = _MARKED
@@ -244,7 +244,7 @@ class RouterGuard(Frozen):
         return self._remembered(method, path) if short else self._find(method, path)
 
     def _find(self, method: str, path: str) -> Choice:
-        return _AMBIGUOUS if _UNCLEAR.search(path) else self.decisions(method).find(path)
+        return _AMBIGUOUS if is_ambiguous(path) else self.decisions(method).find(path)
 
     async def _send_home(self, own: RequestSession[Any], scope: Scope, path: str) -> None:
         if self._home.matches(path) or await own.load() is None:
@@ -322,6 +322,11 @@ async def _decision(choice: Choice, requirement: Requirement | None, subject: Su
         return Decision(True, choice.rule, f"fulfils {requirement}", requirement, somebody)  # noqa: FBT003
     max_age = await age_that_would_do(requirement, subject)
     return Decision(False, choice.rule, reason, requirement, somebody, max_age)  # noqa: FBT003
+
+
+def is_ambiguous(path: str) -> bool:
+    """Whether parts of the stack could read this path differently. A guard refuses it before it looks at rules."""
+    return _UNCLEAR.search(path) is not None
 
 
 def _passes_as_preflight(scope: Scope, *, routed: bool) -> bool:

@@ -32,6 +32,7 @@ from ._request.services import Services
 from ._request.visitors import NO_USERS
 from ._settings import Duration, answers_at_once, in_seconds, is_asynchronous, offers, require_bool, takes
 from .access import Access
+from .audit import Audit
 from .backends import BackendContext, CookieBackend, SessionBackend, StoreBackend
 from .backends.base import directory_of
 from .backends.keys import new_session_id
@@ -148,9 +149,10 @@ class SessionKit(Generic[M]):
         self.cookie_name: str = transport.name
         self.scheme_name: str = transport.scheme_name
         self.backend: SessionBackend = _backend(backend)
+        self._keys = _secret_keys(secret_key)
         self.backend.bind(
             BackendContext(
-                secret_keys=_secret_keys(secret_key),
+                secret_keys=self._keys,
                 salt=f"fastapi_sessionkit:{name}:{self.cookie_name}",
                 clock=_checked_function(clock, "clock"),
                 new_id=_checked_function(new_id, "new_id"),
@@ -293,6 +295,19 @@ class SessionKit(Generic[M]):
                 "kit.document(schema, app)"
             )
         return document_schema(schema, self.services, *places[0])
+
+    def audit(self, app: Starlette) -> Audit:
+        """Who may do what on an application that this kit is installed on, as it is now; see ``fastapi_sessionkit.audit``.
+
+        Raises:
+            ConfigurationError: the kit is not installed there.
+        """
+        guards = dict(self._installed)
+        if app not in guards:
+            raise ConfigurationError(
+                "kit.audit(app) is about an application that the kit is installed on: kit.install(app)"
+            )
+        return Audit(app, self.services, guards, self._keys)
 
     # Dependencies
 

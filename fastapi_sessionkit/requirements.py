@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from ._request.spelling import probably_meant
 from ._settings import CLOCK_SKEW, Duration, binds, in_seconds, require_text
@@ -27,8 +27,10 @@ __all__ = [
     "check_of_session",
     "check_readable",
     "custom",
+    "folded",
     "fresh",
     "fresh_limits",
+    "kind_of",
     "name_of",
     "no_dependency_message",
     "owner",
@@ -161,10 +163,32 @@ async def age_that_would_do(requirement: Requirement, subject: Subject) -> float
     return None
 
 
+T = TypeVar("T")
+
+
+def folded(
+    requirement: Requirement,
+    leaf: Callable[[Requirement], T],
+    every: Callable[[list[T]], T],
+    some: Callable[[list[T]], T],
+) -> T:
+    """What ``leaf`` makes of its leaves, put together by ``every`` where all must hold, and by ``some`` where one must."""
+    if not isinstance(requirement, _Combined):
+        return leaf(requirement)
+    parts = [folded(part, leaf, every, some) for part in requirement.parts]
+    return every(parts) if isinstance(requirement, _AllOf) else some(parts)
+
+
+def kind_of(leaf: Requirement) -> str:
+    """Which of the library's own requirements this is: ``"role"``, ``"fresh"``; ``""`` for one of the application's."""
+    return leaf.kind if isinstance(leaf, _BuiltIn) else ""
+
+
 class _BuiltIn(Requirement):
     """A requirement with one predicate, ``refusal_now``, whoever asks."""
 
     __slots__ = ()
+    kind: ClassVar[str] = ""
     takes_segments = False
 
     @abstractmethod
@@ -177,6 +201,8 @@ class _BuiltIn(Requirement):
 
 @dataclass(frozen=True, slots=True)
 class _SignedIn(_BuiltIn):
+    kind = "signed_in"
+
     @property
     def name(self) -> str:
         return "signed_in"
@@ -189,7 +215,6 @@ class _SignedIn(_BuiltIn):
 class _Has(_BuiltIn):
     """A name is among those that an attribute of the session gives, or the ``Access`` hook instead of it."""
 
-    kind: ClassVar[str]
     wanted: str
 
     @property
@@ -215,6 +240,7 @@ class _Permission(_Has):
 
 @dataclass(frozen=True, slots=True)
 class _Fresh(_BuiltIn):
+    kind = "fresh"
     max_age: float
 
     @property
@@ -233,6 +259,7 @@ class _Fresh(_BuiltIn):
 
 @dataclass(frozen=True, slots=True)
 class _Owner(_BuiltIn):
+    kind = "owner"
     takes_segments = True
     variable: str
     reads: str
@@ -252,6 +279,7 @@ class _Owner(_BuiltIn):
 
 @dataclass(frozen=True, slots=True)
 class _Custom(_BuiltIn):
+    kind = "custom"
     check: Callable[..., Any]
     label: str
     takes_segments: bool = False

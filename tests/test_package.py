@@ -133,6 +133,7 @@ def test_no_module_imports_itself_by_a_detour() -> None:
 LAYERS = [
     {"testing"},
     {"kit"},
+    {"audit.audit"},
     {"_application.middleware", "_application.kits"},
     {"guard", "dependencies"},
     {"_request.lookup"},

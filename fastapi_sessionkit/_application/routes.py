@@ -29,6 +29,8 @@ class ServedRoute:
         dependencies: everything callable that FastAPI runs before the endpoint.
         operation: the path in OpenAPI; ``None`` for what is not documented.
         endpoint: what serves it; of a mount, what is mounted.
+        original: the route as it was made, without what it was included with.
+        tags: those of its operation.
     """
 
     template: str
@@ -36,6 +38,8 @@ class ServedRoute:
     dependencies: tuple[Any, ...] = ()
     operation: str | None = None
     endpoint: Any = None
+    original: Any = None
+    tags: tuple[str, ...] = ()
 
     @property
     def is_public(self) -> bool:
@@ -52,7 +56,7 @@ def served_routes(app: Starlette) -> Iterator[ServedRoute]:
 def served_frontends(app: Starlette) -> Iterator[ServedRoute]:
     """What ``frontend()`` of the application and of its included routers serves."""
     for path, frontend in _frontends(app):
-        yield ServedRoute(path, frozenset({"GET", "HEAD"}), _dependencies(frontend))
+        yield ServedRoute(path, frozenset({"GET", "HEAD"}), _dependencies(frontend), original=frontend)
 
 
 def contexts(app: Starlette) -> Iterator[tuple[str, RouteContext]]:
@@ -142,15 +146,23 @@ def served_route(context: RouteContext) -> ServedRoute:
     route = in_place(context)
     path, methods = getattr(route, "path", None), getattr(route, "methods", None)
     if path is None:
-        return ServedRoute(
-            ANYTHING, None, endpoint=getattr(route, "app", None)
-        )  # a Host, or a kind of route that says nothing about itself
+        # A Host, or a kind of route that says nothing about itself.
+        return ServedRoute(ANYTHING, None, endpoint=getattr(route, "app", None), original=context.original_route)
     if isinstance(context.original_route, Mount):
-        return ServedRoute(path + ANYTHING, None, endpoint=context.original_route.app)
+        inner = context.original_route.app
+        return ServedRoute(path + ANYTHING, None, endpoint=inner, original=context.original_route)
     upper = None if methods is None else frozenset(methods)
     documented = isinstance(context.original_route, APIRoute) and route.include_in_schema
     operation = context.path_format if documented else None
-    return ServedRoute(path, upper, _dependencies(route), operation, getattr(route, "endpoint", None))
+    return ServedRoute(
+        path,
+        upper,
+        _dependencies(route),
+        operation,
+        getattr(route, "endpoint", None),
+        context.original_route,
+        tuple(str(getattr(tag, "value", tag)) for tag in getattr(route, "tags", None) or ()),
+    )
 
 
 def in_place(context: RouteContext) -> Any:

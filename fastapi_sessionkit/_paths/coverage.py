@@ -17,13 +17,14 @@ from typing import TypeAlias
 from starlette.convertors import CONVERTOR_TYPES
 from starlette.routing import PARAM_REGEX
 
-from .patterns import REST, UNREADABLE, Automaton, Pattern
+from .patterns import ONE, REST, UNREADABLE, Automaton, Pattern
 
 # One segment of exactly this text; one segment of many that fit; any number of any segments, none included.
 _Part: TypeAlias = str | re.Pattern[str] | None
 
-_OTHER = "*"  # stands for a segment that no pattern has as a literal
 _ANY_SEGMENT = re.compile("[^/]+")
+_PARTS: dict[str, _Part] = {ONE: _ANY_SEGMENT, REST: None}
+_OTHER = "*"  # stands for a segment that no pattern has as a literal
 
 # A convertor's regex that plainly matches no slash and looks at nothing but what it matches.
 _WITHIN_SEGMENT = re.compile(
@@ -61,6 +62,11 @@ def coverage(pattern: Pattern, template: str) -> Coverage:
 def covers(earlier: Pattern, later: Pattern) -> bool:
     """Whether `earlier` matches every path that `later` does, so that none is left over for `later`."""
     return _must_match(earlier.automaton, (None if atom == REST else atom for atom in later.atoms))
+
+
+def meet(first: Pattern, second: Pattern) -> bool:
+    """Whether a path exists that both match."""
+    return _can_match(first.automaton, (_PARTS.get(atom, atom) for atom in second.atoms))
 
 
 def _can_match(automaton: Automaton, parts: Iterable[_Part]) -> bool:

@@ -1,0 +1,69 @@
+"""``Audit``: one object that answers who may do what, for the command line, for pages and for tests."""
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from starlette.applications import Starlette
+
+from .._request.services import Services
+from ..guard import RouterGuard
+from .explain import Explanation, Question
+from .lock import Change, compared, entries_of, lock_text, read_lock
+from .matrix import Row, rows
+from .operations import Operation, operations_of
+from .people import Person, people
+
+
+class Audit:
+    """Who may do what on an application, from the decisions that its gate takes: ``kit.audit(app)``.
+
+    It is about the application as it is now, and neither starts it nor asks a store.
+
+    Args:
+        app: the application.
+        services: of the kit whose people are meant.
+        guards: the applications that the kit is installed on, each with its guard.
+        keys: the kit's secrets, of which only weaknesses are told.
+    """
+
+    def __init__(
+        self,
+        app: Starlette,
+        services: Services[Any],
+        guards: Mapping[Starlette, RouterGuard | None],
+        keys: tuple[str, ...] = (),
+    ) -> None:
+        self._app = app
+        self._services = services
+        self._guards = dict(guards)
+        self._keys = keys
+
+    @cached_property
+    def operations(self) -> list[Operation]:
+        """Everything that the application serves, by path and method, and what it needs."""
+        return operations_of(self._app, self._services, self._guards)
+
+    def explain(self, method: str, path: str, who: Person | str = "anonymous") -> Explanation:
+        """Why somebody may, or may not, call a method on a path.
+
+        Args:
+            method: the HTTP method, or ``"WEBSOCKET"``.
+            path: as a client asks for it, such as ``/users/42``, percent-decoded.
+            who: a ``Person``, or what ``--as`` takes: ``"role:editor,user:42"``, ``"anonymous"``.
+        """
+        (person,) = people([who])
+        question = Question(method.upper(), path, person, self._services)
+        return question.answer(self.operations, self._guards.get(self._app))
+
+    def matrix(self, who: Iterable[Person | str] | Mapping[str, str | Iterable[str]]) -> list[Row]:
+        """Who may call what: ``audit.matrix({"admin": ["role:admin"], "anonymous": []})``."""
+        return rows(self.operations, people(who))
+
+    def lock(self) -> str:
+        """What each operation needs, as the text of an ``access.lock``."""
+        return lock_text(entries_of(self.operations))
+
+    def compare(self, lock: str) -> list[Change]:
+        """What became of each operation since a lock was written, those that are equal included."""
+        return compared(read_lock(lock), entries_of(self.operations))

@@ -1,0 +1,219 @@
+"""What an application serves, and what each of it needs: what the gate, the guards of routers and the dependencies say."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.routing import Mount, WebSocketRoute, compile_path
+from starlette.staticfiles import StaticFiles
+
+from .._application.kits import Place, routes_below
+from .._application.routes import ServedRoute
+from .._request.lookup import installed
+from .._request.services import Services
+from ..dependencies import Required
+from ..guard import RouterGuard
+from ..openapi import Case, combined
+from ..rules import Rule
+from .formulas import Formula, formula_of
+
+ANY_METHOD = "*"
+WEBSOCKET = "WEBSOCKET"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method on a path, and what it needs.
+
+    Attributes:
+        method: ``"WEBSOCKET"`` for a handshake, ``"*"`` for every method that has no line of its own.
+        path: the full path, as the route writes it: ``/users/{user_id:int}``.
+        kind: ``"operation"``, ``"websocket"``, ``"page"`` (of the documentation), ``"static"``, ``"mount"``,
+            ``"frontend"``, or ``"route"`` for one of Starlette's.
+        name: what the endpoint is called.
+        tags: those of the operation.
+        is_marked: whether its endpoint is marked ``@public``.
+        cases: what it needs, by path: the last case is about all paths that no other one is about.
+        route: the route, with its path below ``at``.
+        at: the path of the application or router that it is mounted with.
+    """
+
+    method: str
+    path: str
+    kind: str
+    name: str
+    tags: tuple[str, ...]
+    is_marked: bool
+    cases: tuple[Case, ...]
+    route: ServedRoute = field(repr=False, compare=False)
+    at: str = field(repr=False, compare=False)
+
+    @property
+    def certain(self) -> bool:
+        """Whether all of its paths need the same."""
+        return len(self.cases) == 1
+
+    @property
+    def open(self) -> bool:
+        """Whether everybody may call it, on one of its paths at least."""
+        return any(case.requirement is None for case in self.cases)
+
+    @property
+    def needs(self) -> str:
+        """What it needs, in words: ``role:admin``, ``open``, or path by path."""
+        if self.certain:
+            return text_of(self.cases[0])
+        return "; ".join(f"{f'at {case.where}' if case.where else 'otherwise'}: {text_of(case)}" for case in self.cases)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that decide about it, each once."""
+        found = (said.choice.rule for case in self.cases for said in case.said if said.choice is not None)
+        return tuple(dict.fromkeys(rule for rule in found if rule is not None))
+
+    @property
+    def rule(self) -> str | None:
+        """Those rules as text; ``None`` where none matches."""
+        return ", ".join(map(str, self.rules)) or None
+
+    @property
+    def said_by(self) -> tuple[str, ...]:
+        """Who asks for something: ``"gate"``, ``"router"``, ``"dependency"``."""
+        asking = {said.by for case in self.cases for said in case.said if said.requirement is not None}
+        return tuple(by for by in ("gate", "router", "dependency") if by in asking)
+
+    @property
+    def formulas(self) -> tuple[tuple[str | None, Formula], ...]:
+        """What it needs, path by path, to be compared."""
+        return tuple((case.where, formula_of(case.requirement)) for case in self.cases)
+
+
+def operations_of(
+    app: Starlette, services: Services[Any], guards: dict[Starlette, RouterGuard | None]
+) -> list[Operation]:
+    """Everything that an application serves, mounted applications included, by path and method.
+
+    Args:
+        app: the application.
+        services: of the kit whose people are meant.
+        guards: the applications that the kit is installed on, each with its guard.
+    """
+    found: dict[Operation, None] = {}
+    for at, place, route in routes_below(app):
+        route_here = _as_seen_by(place, route, services, guards)
+        for method, cases in _cases_by_method(route_here, at, services, guards.get(app)):
+            kind = _kind(route, at, place)
+            made = Operation(
+                method=WEBSOCKET if kind == "websocket" else method,
+                path=at + route.template,
+                kind=kind,
+                name=getattr(route.endpoint, "__name__", type(route.endpoint).__name__ if route.endpoint else ""),
+                tags=route.tags,
+                is_marked=route.is_public,
+                cases=cases,
+                route=route_here,
+                at=at,
+            )
+            found[made] = None
+    return sorted(found, key=lambda each: (each.path, each.method))
+
+
+def _as_seen_by(
+    place: Place, route: ServedRoute, services: Services[Any], guards: dict[Starlette, RouterGuard | None]
+) -> ServedRoute:
+    """The route with what asks for this kit's session: a mounted application may have a gate, or a kit, of its own."""
+    dependencies = route.dependencies
+    for app in (*place.around[1:], place.app) if place.around else ():
+        kits = [each.kit for each in installed(app)]
+        if kits and services.kit not in kits:
+            dependencies = tuple(
+                call for call in dependencies if isinstance(call, Required) and call.kit is services.kit
+            )
+        inner = guards.get(app)
+        dependencies = (*dependencies, *([inner] if inner is not None else []))
+    return replace(route, dependencies=dependencies)
+
+
+def _cases_by_method(
+    route: ServedRoute, at: str, services: Services[Any], guard: RouterGuard | None
+) -> Iterator[tuple[str, tuple[Case, ...]]]:
+    """What each method needs. A method that needs what the one for all others does has no line of its own."""
+    if isinstance(route.original, WebSocketRoute):
+        yield "GET", _cases(route, "GET", at, services, guard)
+        return
+    methods = _methods(route)
+    if methods is not None:
+        by_method = {method: _cases(route, method, at, services, guard) for method in methods}
+        if by_method.get("HEAD") is not None and _same(by_method.get("GET"), by_method["HEAD"]):
+            del by_method["HEAD"]
+        yield from by_method.items()
+        return
+    others = _cases(route, "", at, services, guard)
+    guards = [each for each in (guard, *route.dependencies) if isinstance(each, RouterGuard)]
+    for method in sorted({name for each in guards for rule in each.rules for name in rule.methods or ()}):
+        own = _cases(route, method, at, services, guard)
+        if not _same(own, others):
+            yield method, own
+    yield ANY_METHOD, others
+
+
+def _cases(
+    route: ServedRoute, method: str, at: str, services: Services[Any], guard: RouterGuard | None
+) -> tuple[Case, ...]:
+    """The cases of one method. One that needs what the others do says nothing of its own."""
+    found = list(combined(route, method, services, guard, at))
+    if all(_asks_alike(each, found[-1]) for each in found):
+        return (found[-1],)
+    return tuple(found)
+
+
+def _asks_alike(one: Case, other: Case) -> bool:
+    rules = [[said.choice and said.choice.rule for said in each.said] for each in (one, other)]
+    return one.requirement == other.requirement and rules[0] == rules[1]
+
+
+def _same(one: tuple[Case, ...] | None, other: tuple[Case, ...]) -> bool:
+    return one is not None and [(each.where, each.requirement) for each in one] == [
+        (each.where, each.requirement) for each in other
+    ]
+
+
+def _methods(route: ServedRoute) -> list[str] | None:
+    """The methods that it answers, in their usual order; ``None`` for any."""
+    methods = route.methods
+    if methods is None and isinstance(route.endpoint, type) and issubclass(route.endpoint, HTTPEndpoint):
+        methods = frozenset(name for name in _METHODS if hasattr(route.endpoint, name.lower()))
+    if methods is None and isinstance(route.endpoint, StaticFiles):
+        methods = frozenset({"GET", "HEAD"})
+    return None if methods is None else sorted(methods, key=lambda name: (name not in _METHODS, name))
+
+
+def _kind(route: ServedRoute, at: str, place: Place) -> str:
+    original, app = route.original, place.app
+    if isinstance(original, WebSocketRoute):
+        return "websocket"
+    if isinstance(original, APIRoute):
+        return "operation"
+    if isinstance(original, Mount):
+        return "static" if isinstance(route.endpoint, StaticFiles) else "mount"
+    if isinstance(app, FastAPI) and at == place.at:
+        pages = (app.docs_url, app.redoc_url, app.openapi_url, app.swagger_ui_oauth2_redirect_url)
+        if route.template in pages:
+            return "page"
+    return "frontend" if route.endpoint is None and route.methods == frozenset({"GET", "HEAD"}) else "route"
+
+
+def text_of(case: Case) -> str:
+    """What a case needs, in words."""
+    return "open" if case.requirement is None else str(case.requirement)
+
+
+def path_regex(operation: Operation) -> re.Pattern[str]:
+    """What the operation's paths look like, with their parameters as groups."""
+    return compile_path(operation.path)[0]
