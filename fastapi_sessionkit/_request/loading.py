@@ -150,7 +150,7 @@ class LoadedSession(MarkedSession[M]):
             self._start_over(Action.SIGN_OUT, None)
             self._marks().unread = unread  # the commit says that nobody is signed in any more
             return
-        if patch is not None and not self._is_final(loaded):  # where it is, the next request asks again
+        if patch is not None and not self._is_final(loaded):  # where it can't be saved, the next request asks again
             self._mark_answer(patch)
         self._adopt(answer, known, loaded)
 

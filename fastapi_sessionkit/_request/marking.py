@@ -197,8 +197,7 @@ class MarkedSession(Subject, Generic[M]):
         return self._changes
 
     def _mark_move(self) -> None:
-        """Mark a move to a new id, which an issued token never does: nothing rides along with it, so nothing is fixed."""
-        if not self.services.transport.issued and self._marks().action is Action.KEEP:
+        if self._marks().action is Action.KEEP:
             self._marks().action = Action.ROTATE
 
     def _mark_patch(self, patch: FieldPatch) -> None:

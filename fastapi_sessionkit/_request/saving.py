@@ -54,7 +54,10 @@ async def save_sign_out(services: Services[Any], ended: Loaded | None, *, came: 
 async def save_changes(
     services: Services[M], loaded: Loaded, changes: Changes, scope: Scope, *, may_move: bool
 ) -> Headers:
-    """Lay patches over what is stored by then; to a new id if that was marked, and the response can carry it."""
+    """Lay patches over what is stored by then; to a new id if that was marked, and the response can carry it.
+
+    An issued token never moves: nobody can plant one, so there is nothing to fix.
+    """
     change = _Change(services, loaded, changes, may_move=may_move and not services.transport.issued)
     try:
         written = await _carried_out(services, loaded, change)

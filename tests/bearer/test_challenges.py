@@ -52,6 +52,7 @@ def test_a_valid_token_is_not_called_invalid(site: Site) -> None:
         raise NotAuthenticated("Type your password once more")
 
     assert challenges(site, "/never", site.token("ada")) == ["Cookie", "Bearer"]
+    assert challenges(site, "/wrong-password", site.token("ada"), "POST") == ["Cookie", "Bearer"]
 
 
 def test_what_a_challenge_of_the_cookie_asks_for_the_bearer_is_asked_for_too(site: Site) -> None:

@@ -159,6 +159,15 @@ def test_a_switch_of_the_user_keeps_the_token(stored: Site) -> None:
 
 
 @pytest.mark.anyio
+async def test_an_administrator_s_change_leaves_no_move_to_be_done(stored: Site, store: RecordingStore) -> None:
+    stored.token("ada")
+    await stored.kit.sessions.update_user("ada", role="admin")
+
+    [(_, record)] = [given for name, given in zip(store.calls, store.arguments, strict=True) if name == "replace"]
+    assert record.data.startswith(b'{"__sessionkit__":["issued"],')
+
+
+@pytest.mark.anyio
 async def test_what_an_administrator_changes_holds_and_keeps_the_token(stored: Site) -> None:
     token, cookie = stored.token("ada"), stored.cookie("ada")
     await stored.kit.sessions.update_user("ada", role="admin")
