@@ -1,6 +1,7 @@
 """Reading ``Authorization: Bearer <token>`` (RFC 6750, section 2.1; RFC 9110, section 11.6.2) from its raw bytes."""
 
 import math
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import example, given
