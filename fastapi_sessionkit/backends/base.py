@@ -106,7 +106,10 @@ class SessionBackend(Protocol):
         ...
 
     async def create(self, record: SessionRecord, *, replaces: Loaded | None = None) -> str:
-        """Keep a new record under a new token, end the session that it replaces, and give the token."""
+        """Keep a new record under a new token, end the session that it replaces, and give the token.
+
+        A token is of letters, digits and ``-._~+/``, perhaps with ``=`` at its end: what every header takes.
+        """
         ...
 
     async def update(self, loaded: Loaded, change: Change) -> Written | None:
