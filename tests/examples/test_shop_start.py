@@ -85,7 +85,7 @@ def engine_of(store: object) -> AsyncEngine:
     "store", ["shelf", "cookies", "mysql://localhost/shop", "postgres", "oracle+none://x/y", "shop.secret"]
 )
 def test_an_unknown_store_says_what_there_is(store: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"postgresql\+asyncpg://"):
+    with pytest.raises(ConfigurationError, match=r"postgresql\+asyncpg://|SQLite and PostgreSQL"):
         make_backend(store)
 
 
