@@ -1,5 +1,6 @@
 """A change of privileges and ``regenerate_session`` move a session to a new id."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from fastapi import Request
 from fastapi_sessionkit import SessionKit, regenerate_session, update_session
 from fastapi_sessionkit.testing import session_of, signed_in
 from tests.mutation.support import in_a_dependency
-from tests.support import ADA, COOKIE, AppSession, Clock, application
+from tests.support import ADA, COOKIE, AppSession, Clock, RecordingStore, application
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,27 @@ def test_regenerating_when_nobody_is_signed_in_is_401_and_takes_no_cookie(
 
     signed_in(client, kit, ADA)
     clock.advance(timedelta(days=60).total_seconds())
+    response = client.post("/")
+
+    assert response.status_code == 401
+    assert "set-cookie" not in response.headers
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_regenerating_what_no_longer_fits_the_model_is_401_and_no_200(
+    stored: SessionKit[AppSession], store: RecordingStore, looks: bool
+) -> None:
+    app, client = application(stored)
+
+    @app.post("/")
+    async def endpoint(request: Request) -> None:
+        [(key, record)] = await store.list_user("ada")
+        await store.replace(key, replace(record, data=b'{"tier":"gold"}', version=2), version=1)
+        regenerate_session(request)
+        if looks:
+            assert await stored.get_session(request) is None
+
+    signed_in(client, stored, ADA)
     response = client.post("/")
 
     assert response.status_code == 401
