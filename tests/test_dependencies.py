@@ -157,7 +157,7 @@ def test_get_session_info_gives_the_clocks_or_none(
 
 
 @pytest.mark.parametrize(("ttl", "lives"), [(None, timedelta(days=7)), (3_600, timedelta(hours=1))])
-def test_get_session_info_of_a_sign_in_in_the_same_request_is_what_it_will_be(
+def test_get_session_info_after_a_sign_in_is_what_it_will_be(
     app: FastAPI, client: TestClient, kit: SessionKit[AppSession], clock: Clock, ttl: float | None, lives: timedelta
 ) -> None:
     seen: list[SessionInfo | None] = []

@@ -92,9 +92,7 @@ async def test_a_change_that_gets_its_turn_at_the_hundredth_attempt_is_saved(
     assert (late is None) is (path == "/out")
 
 
-async def test_a_sign_in_that_can_not_end_the_session_before_it_is_503_and_leaves_none(
-    contended: Contended, clock: Clock
-) -> None:
+async def test_a_sign_in_that_can_not_end_the_session_before_it_leaves_none(contended: Contended, clock: Clock) -> None:
     kit = make(contended, clock)
     client = browser(kit)
     contended.wins = 1_000_000
@@ -107,9 +105,7 @@ async def test_a_sign_in_that_can_not_end_the_session_before_it_is_503_and_leave
     assert await contended.list_user("grace") == []  # nobody has its id
 
 
-async def test_a_sign_in_that_can_not_end_the_oldest_session_is_503_and_leaves_none(
-    contended: Contended, clock: Clock
-) -> None:
+async def test_a_sign_in_that_can_not_end_the_oldest_session_leaves_none(contended: Contended, clock: Clock) -> None:
     """Another server's sign-in came between, so that there is one too many after all."""
     kit = make(contended, clock, max_sessions_per_user=1)
     contended.arrives_at_sign_in = True

@@ -121,9 +121,7 @@ def test_a_cookie_is_sent_again_after_a_tenth_of_the_idle_lifetime(encrypt: bool
     assert "set-cookie" not in client.get("/").headers
 
 
-def test_where_the_absolute_lifetime_cuts_an_idle_one_short_no_more_is_written(
-    store: RecordingStore, clock: Clock
-) -> None:
+def test_where_the_absolute_end_cuts_an_idle_one_short_no_more_is_written(store: RecordingStore, clock: Clock) -> None:
     """What is left is no idle lifetime of the session's own: with a tenth of it, writes would come ever faster."""
     client = browser(make(store, clock, idle_timeout=1_000, absolute_timeout=1_500))
     clock.advance(990)

@@ -73,7 +73,7 @@ class Eager(StoreBackend):
         return None if written is None else replace(written, token="another")
 
 
-async def test_a_request_under_an_old_id_gets_no_token_though_the_backend_gives_one(
+async def test_under_an_old_id_no_token_is_sent_though_the_backend_gives_one(
     store: RecordingStore, clock: Clock
 ) -> None:
     backend = Eager(store)

@@ -244,7 +244,7 @@ def test_the_application_may_answer_a_failed_commit_itself(
     assert (response.status_code, response.json()) == (503, "sorry")
 
 
-def test_what_goes_on_sending_after_a_failed_commit_adds_nothing_to_the_answer(
+def test_what_goes_on_sending_after_a_failed_commit_adds_nothing(
     stored: SessionKit[AppSession], store: RecordingStore
 ) -> None:
     """An application may take the error in ``send`` for a client that has gone, and carry on."""

@@ -139,7 +139,7 @@ def test_a_tuple_that_takes_attributes_is_not_shared() -> None:
     assert is_shareable(Other(user_id="ada"))
 
 
-def test_what_a_model_computes_is_not_kept_even_where_extra_fields_are_forbidden() -> None:
+def test_what_a_model_computes_is_not_kept_where_extras_are_forbidden() -> None:
     class Basket(Session):
         model_config = ConfigDict(extra="forbid")
         prices: tuple[int, ...] = ()

@@ -252,7 +252,7 @@ def test_a_change_of_what_no_longer_fits_by_then_is_503_and_keeps_the_cookie(
     assert [record.data for _, record in anyio.run(store.list_user, "ada")] == [b'{"user_id":"ada","tier":"gold"}']
 
 
-def test_a_switch_of_the_user_that_shows_only_when_it_is_saved_gives_no_grace(
+def test_a_switch_of_the_user_found_only_on_saving_gives_no_grace(
     stored: SessionKit[AppSession], store: RecordingStore
 ) -> None:
     """A function gave other rights at first; by the time of saving it makes another user's session of it."""

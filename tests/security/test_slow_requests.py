@@ -267,7 +267,7 @@ async def test_what_a_request_has_changed_is_still_seen_after_a_second_look(cloc
     assert client.get("/slow").json()["theme"] == "dark"
 
 
-async def test_a_guard_of_a_router_decides_anew_after_a_dependency_that_took_its_time(clock: Clock) -> None:
+async def test_a_router_s_guard_decides_anew_after_a_slow_dependency(clock: Clock) -> None:
     slow = Slow(clock)
     ran: list[str] = []
 
