@@ -1,6 +1,7 @@
 """The bearer token: sessions for clients without cookies, in the ``Authorization`` header (RFC 6750, section 2.1)."""
 
 import re
+import string
 from collections.abc import Mapping, Sequence
 
 from starlette.types import Scope
@@ -10,9 +11,8 @@ from .errors import SessionTooLarge
 from .transport import Headers
 
 _IS_BEARER = re.compile(rb"[ \t]*bearer(?![!#$%&'*+\-.^_`|~0-9A-Za-z])", re.IGNORECASE)  # RFC 9110, section 11.1
-_CREDENTIALS = re.compile(rb"[ \t]*bearer +([A-Za-z0-9\-._~+/]+=*)[ \t]*", re.IGNORECASE)  # RFC 6750, section 2.1
-
-_LONGEST = len(b"Bearer ") + LIMIT
+_BEFORE_TOKEN = re.compile(rb"[ \t]*bearer +", re.IGNORECASE)
+_IN_TOKEN = (string.ascii_letters + string.digits + "-._~+/=").encode()  # RFC 6750, section 2.1
 
 
 class BearerToken:
@@ -63,5 +63,7 @@ class BearerToken:
 
 def _token(header: bytes) -> bytes:
     """The token in a header; ``b""`` where there is none that can be used."""
-    match = _CREDENTIALS.fullmatch(header) if len(header) <= _LONGEST else None
-    return b"" if match is None else match[1]
+    before = _BEFORE_TOKEN.match(header)
+    token = b"" if before is None else header[before.end() :].rstrip(b" \t")
+    is_usable = len(token) <= LIMIT and not token.translate(None, _IN_TOKEN)  # quicker than a regular expression
+    return token if is_usable else b""

@@ -146,6 +146,11 @@ class SessionKit(Generic[M]):
         self.name: str = _checked_name(name)
         transport = SessionCookie(_checked(cookie, CookieSettings, "cookie"), self.name)
         require_bool(bearer, "SessionKit(bearer=...)")
+        if bearer and anonymous:
+            raise ConfigurationError(
+                "SessionKit(anonymous=True, bearer=True): a token is for somebody, and visitors are nobody. Give bearer=True to "
+                "the SessionKit that users sign in with"
+            )
         self.cookie_name: str = transport.name
         self.scheme_name: str = transport.scheme_name
         self.backend: SessionBackend = _backend(backend)

@@ -39,6 +39,7 @@ async def test_spaces_that_the_grammar_allows_are_no_part_of_the_token(header: b
         b"Bearer ",
         b"Bearer\t%s",
         b"Bearer,%s",
+        b"Bearer, %s",
         b"Bearer=%s",
         b'Bearer "%s"',
         b"Bearer %s,",

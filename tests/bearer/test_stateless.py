@@ -85,6 +85,7 @@ def test_what_revalidate_changes_holds_for_each_request(clock: Clock) -> None:
     for count in (1, 2):
         response = site.send("GET", "/me", token)
         assert (response.status_code, response.json()["role"]) == (200, None)
+        assert response.headers["cache-control"] == "private, no-cache"  # nothing is saved, so nothing changes hands
         assert len(asked) == count
 
 

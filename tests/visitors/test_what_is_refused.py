@@ -305,3 +305,8 @@ def test_a_basket_never_comes_from_the_client() -> None:
 
     with pytest.raises(ConfigurationError, match="takes its Basket from the body"), client_of(app):
         pass
+
+
+def test_a_visitor_has_no_token_of_their_own() -> None:
+    with pytest.raises(ConfigurationError, match=r"bearer=True to the SessionKit that users sign in with"):
+        SessionKit(Basket, secret_key=SECRET, anonymous=True, bearer=True)
