@@ -50,16 +50,16 @@ def report(app: Starlette, services: Services[Any], guard: RouterGuard | None) -
 def _problems(
     guard: RouterGuard, guarded: list[ServedRoute], routes: list[ServedRoute], access: Access
 ) -> Iterator[str]:
-    hiders = _hiders(guard)
-    hidden = {choice: by for choice, by in hiders.items() if None not in by}
+    found = hiders(guard)
+    hidden = {choice: by for choice, by in found.items() if None not in by}
     yield from _hidden_rules(hidden)
-    yield from _unreached_rules([choice for choice in hiders if choice not in hidden], guarded)
+    yield from _unreached_rules([choice for choice in found if choice not in hidden], guarded)
     yield from _pages_not_served(guard, routes)
     yield from _shut_login_page(guard, access)
     yield from _shut_reauthentication_page(guard, access)
 
 
-def _hiders(guard: RouterGuard) -> dict[Choice, dict[Choice | None, None]]:
+def hiders(guard: RouterGuard) -> dict[Choice, dict[Choice | None, None]]:
     """For each rule the earlier ones that hide it, method by method; ``None`` among them where it decides."""
     found: dict[Choice, dict[Choice | None, None]] = {}
     named = (name for rule in guard.rules for name in sorted(rule.methods or ()))
@@ -82,14 +82,15 @@ def _hidden_rules(hidden: dict[Choice, dict[Choice | None, None]]) -> Iterator[s
 
 def _unreached_rules(choices: list[Choice], routes: list[ServedRoute]) -> Iterator[str]:
     rules = [choice.rule for choice in choices if choice.rule is not None]
-    unreached = [str(rule) for rule in rules if not any(_reaches(rule, route) for route in routes)]
+    unreached = [str(rule) for rule in rules if not any(reaches(rule, route) for route in routes)]
     if len(unreached) == 1:
         yield f"Rule {unreached[0]} never decides: no route of the application has such a path and method"
     elif unreached:
         yield f"Rules {_listing(unreached)} never decide: no route of the application has such a path and method"
 
 
-def _reaches(rule: Rule, route: ServedRoute) -> bool:
+def reaches(rule: Rule, route: ServedRoute) -> bool:
+    """Whether a rule is about a route, on one of its paths and methods at least."""
     if rule.methods is not None and route.methods is not None and rule.methods.isdisjoint(route.methods):
         return False
     return coverage(rule.path, route.template) is not Coverage.NEVER
@@ -103,12 +104,13 @@ def _pages_not_served(guard: RouterGuard, routes: list[ServedRoute]) -> Iterator
             named.setdefault(guard.home_path, "RouterGuard(home_path=...)")
     if guard.reauthenticate_path is not None:
         named.setdefault(guard.reauthenticate_path, "RouterGuard(reauthenticate_path=...)")
-    missing = [f"{target} ({setting})" for target, setting in named.items() if not _is_served(target, routes)]
+    missing = [f"{target} ({setting})" for target, setting in named.items() if not is_served(target, routes)]
     if missing:
         yield f"Browsers are sent to {_listing(missing)}, and no route of the application has such a path for GET"
 
 
-def _is_served(target: str, routes: list[ServedRoute]) -> bool:
+def is_served(target: str, routes: list[ServedRoute]) -> bool:
+    """Whether a route answers a GET of the page that browsers are sent to."""
     try:
         page = Pattern(unquote(path_of(target)).rstrip("/") or "/")
     except ConfigurationError:

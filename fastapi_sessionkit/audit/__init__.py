@@ -2,6 +2,7 @@
 
 from .audit import Audit
 from .explain import Explanation, Step, Tried
+from .findings import Finding
 from .implication import implies
 from .lock import Change
 from .matrix import Cell, Row
@@ -13,6 +14,7 @@ __all__ = [
     "Cell",
     "Change",
     "Explanation",
+    "Finding",
     "Operation",
     "Person",
     "Row",

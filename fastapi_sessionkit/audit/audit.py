@@ -9,6 +9,8 @@ from starlette.applications import Starlette
 from .._request.services import Services
 from ..guard import RouterGuard
 from .explain import Explanation, Question
+from .facts import Facts
+from .findings import Finding, findings_of
 from .lock import Change, compared, entries_of, lock_text, read_lock
 from .matrix import Row, rows
 from .operations import Operation, operations_of
@@ -43,6 +45,11 @@ class Audit:
     def operations(self) -> list[Operation]:
         """Everything that the application serves, by path and method, and what it needs."""
         return operations_of(self._app, self._services, self._guards)
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """What is probably not as it was meant, each with a code, a place, and what to do."""
+        return findings_of(Facts(self._app, self._services, self._guards.get(self._app), self.operations, self._keys))
 
     def explain(self, method: str, path: str, who: Person | str = "anonymous") -> Explanation:
         """Why somebody may, or may not, call a method on a path.
