@@ -136,16 +136,16 @@ class RouterGuard(Frozen):
             made[method] = Decisions((*own, *after), fallback)
         return made
 
-    def decisions(self, method: str, *, public: bool = False) -> Decisions:
+    def decisions(self, method: str) -> Decisions:
         """What there is to choose from for a method, in order: the rules, what stays open, and the fallback.
 
         Everything that decides, documents or reports reads this. A path that is refused as ambiguous never comes to it.
-
-        Args:
-            method: the HTTP method; GET for a WebSocket handshake.
-            public: whether it is about an endpoint that is marked ``@public``: to that, global protection does not apply.
         """
-        found = self._decisions.get(method.upper()) or self._decisions[""]
+        return self._decisions.get(method.upper()) or self._decisions[""]
+
+    def endpoint_decisions(self, method: str, *, public: bool) -> Decisions:
+        """The same for an endpoint: to one that is marked ``@public`` global protection does not apply."""
+        found = self.decisions(method)
         return found.with_fallback(_MARKED) if public and found.fallback is _PROTECTED else found
 
     async def decide(

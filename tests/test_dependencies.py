@@ -240,7 +240,7 @@ def test_is_authenticated_gives_true_or_false(
         ("require_any_permission", ("delete", "write"), 200),
         ("require_any_permission", ("delete",), 403),
         ("require_fresh", (60,), 200),
-        ("require_fresh", (timedelta(seconds=29),), 403),
+        ("require_fresh", (timedelta(seconds=29),), 401),
         ("require", (role("editor") & permission("read"),), 200),
         ("require", (role("admin") | permission("delete"),), 403),
         ("require", (signed_in_requirement,), 200),
@@ -302,7 +302,7 @@ def test_freshness_counts_from_the_sign_in_and_not_from_the_last_use(
     clock.advance(0.5 * 86_400)
     assert client.get("/transfer").status_code == 200
     clock.advance(1)
-    assert client.get("/transfer").status_code == 403
+    assert client.get("/transfer").status_code == 401
 
 
 def test_any_pydantic_model_is_a_session_with_access_hooks() -> None:

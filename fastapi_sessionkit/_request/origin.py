@@ -70,14 +70,16 @@ class OriginPolicy:
             return True
         if len(origins) > 1:
             return False
-        if origins and self._trusts(_normal(origins[0])):
+        if origins and self.trusts(origins[0]):
             return True
         if sites:
             return all(site in {"same-origin", "none"} for site in sites)
         return not origins or (len(hosts) == 1 and _is_own_page(origins[0], hosts[0], scope.get("scheme", "http")))
 
-    def _trusts(self, origin: str) -> bool:
-        return origin in self._trusted or any(matcher.fullmatch(origin) for matcher in self._below)
+    def trusts(self, origin: str) -> bool:
+        """Whether an origin is among the trusted ones."""
+        normal = _normal(origin)
+        return normal in self._trusted or any(matcher.fullmatch(normal) for matcher in self._below)
 
     def _is_exempt(self, scope: Scope) -> bool:
         path = route_path(scope)

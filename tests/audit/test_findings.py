@@ -206,7 +206,7 @@ def test_a_memory_store_behind_several_workers_is_found(
 @pytest.mark.parametrize(
     ("options", "cookie", "is_found"),
     [
-        ({}, CookieSettings(https_only=False), True),
+        ({"session_cookie": "sessionkit"}, CookieSettings(https_only=False), True),
         ({}, CookieSettings(), False),
         ({"session_cookie": "__Host-session"}, CookieSettings(), True),
         ({"session_cookie": "other"}, CookieSettings(https_only=False), False),
