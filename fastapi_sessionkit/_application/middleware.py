@@ -12,7 +12,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._request.changes import Action
-from .._request.lookup import request_session_of_kit
+from .._request.lookup import installed, request_session_of_kit
 from .._request.origin import SAFE_METHODS, refusal
 from .._request.request_session import SCOPE_KEY, RequestSession
 from .._request.services import Services
@@ -29,6 +29,8 @@ from .unhandled import mark_answers_to_errors, remember_session
 logger: logging.Logger = logging.getLogger(__name__)
 
 _value_of = itemgetter(1)
+_REFUSED = "fastapi_sessionkit.refused"
+"""Where the scope of a request that a kit has refused keeps the refusal, for the innermost kit to answer with."""
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
 
 
@@ -112,7 +114,10 @@ class SessionMiddleware:
 
     async def _serve(self, own: RequestSession[Any], scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer, unless the origin check or the gate does."""
+        refused = None if own.outer is None else scope.get(_REFUSED)
         try:
+            if refused is not None:
+                raise refused
             if max(map(len, map(_value_of, scope["headers"])), default=0) > self._header_limit:
                 _refuse_long_header(own, scope)
             if scope.get("method") not in SAFE_METHODS:
@@ -124,7 +129,11 @@ class SessionMiddleware:
                     before_routing = own.scope if own.app is self.host else dict(scope)
                     own.judges = (*own.judges, (self._enforce_again, before_routing))
         except HTTPException as refusal:
-            await self._respond(refusal, scope, receive, send)
+            if list(installed(self.host))[-1] is self.services:
+                await self._respond(refusal, scope, receive, send)
+            else:  # the kits further in have not come to it yet, and what answers may ask for their sessions too
+                scope[_REFUSED] = refusal
+                await self.app(scope, receive, send)
         else:
             await self.app(scope, partial(_receive, own, receive), send)
 
@@ -202,7 +211,9 @@ class _Commit:
         The application's exception handler may change the session again, to sign out for example.
         """
         self._own.reopen()
-        self._scope[SCOPE_KEY] = self._own  # also where an application with a kit of its own failed, inside this one
+        innermost = self._scope[SCOPE_KEY]
+        if innermost.app is not self._own.app:  # an application with a kit of its own failed, inside this one
+            self._scope[SCOPE_KEY] = self._own
         send = _closing(self._send_instead, self._scope)
         try:
             await self._respond(error, self._scope, self._receive, send)  # raises what has no handler
