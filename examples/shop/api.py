@@ -2,13 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 
 from examples.shop.catalogue import Product
-from examples.shop.sessions import Current, ShopSession
+from examples.shop.sessions import Current, ShopSession, ThisBasket
 from examples.shop.stock import OpenShop, Order, Shop
-from fastapi_sessionkit import update_session
 
 router = APIRouter(prefix="/api")
 
@@ -62,11 +61,11 @@ async def orders(session: Current, shop: OpenShop) -> list[Order]:
 
 
 @router.post("/orders", tags=["You"], summary="Order what is in your basket", status_code=201)
-async def order(request: Request, session: Current, shop: OpenShop) -> Order:
-    if not session.basket:
+async def order(session: Current, basket: ThisBasket, shop: OpenShop) -> Order:
+    if not basket.packets:
         raise HTTPException(409, "Your basket is empty")
-    placed = shop.place_order(session.user_id, session.basket)
-    update_session(request, basket={})
+    placed = shop.place_order(session.user_id, basket.packets)
+    basket.packets.clear()
     return placed
 
 

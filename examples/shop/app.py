@@ -7,7 +7,7 @@ from fastapi_offline import FastAPIOffline
 
 from examples.shop import api
 from examples.shop.pages import account, closing, devices, docs, errors, front, staff
-from examples.shop.sessions import guard, kit
+from examples.shop.sessions import baskets, guard, kit
 
 DESCRIPTION = """
 Every padlock below was written by the rules of one `RouterGuard`; nothing is said twice.
@@ -35,4 +35,5 @@ app.include_router(docs.router)
 app.include_router(api.router)
 errors.install(app)
 kit.install(app, guard=guard)
+baskets.install(app)
 app.openapi()["components"]["securitySchemes"][kit.scheme_name]["description"] = AUTHORIZE

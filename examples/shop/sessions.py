@@ -1,10 +1,10 @@
-"""Who is signed in, where that is kept, and who may go where: everything about sessions, in one place."""
+"""Who is signed in, what visitors have in their baskets, and who may go where: everything about sessions, in one place."""
 
 from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from examples.shop.devices import UNKNOWN
 from examples.shop.people import Person, Tier
@@ -30,8 +30,13 @@ class ShopSession(Session):
 
     name: str
     tier: Tier = "free"
-    basket: dict[str, int] = Field(default={}, description="Packets by product")
     device: str = Field(default=UNKNOWN, description="What it was signed in with")
+
+
+class Basket(BaseModel):
+    """What somebody has chosen, signed in or not."""
+
+    packets: dict[str, int] = Field(default={}, description="Packets by product")
 
 
 def session_for(person: Person, device: str = UNKNOWN) -> ShopSession:
@@ -47,17 +52,33 @@ def session_for(person: Person, device: str = UNKNOWN) -> ShopSession:
     )
 
 
+backend = make_backend(settings.store)
+key = settings.secret_key or secret_key_for(settings.store)
+cookie = CookieSettings(https_only=settings.https)
+
 kit = SessionKit(
     ShopSession,
-    backend=make_backend(settings.store),
-    secret_key=settings.secret_key or secret_key_for(settings.store),
-    cookie=CookieSettings(https_only=settings.https),
+    backend=backend,
+    secret_key=key,
+    cookie=cookie,
     idle_timeout=timedelta(hours=8),
+    absolute_timeout=REMEMBERED,
+)
+
+# Signed in the browser's cookie, whatever keeps the sessions: so no stranger fills the shop's database.
+baskets = SessionKit(
+    Basket,
+    name="basket",
+    anonymous=True,
+    secret_key=key,
+    cookie=cookie,
+    idle_timeout=REMEMBERED,
     absolute_timeout=REMEMBERED,
 )
 
 Current = Annotated[ShopSession, Depends(kit.require_session)]
 Visitor = Annotated[ShopSession | None, Depends(kit.get_session)]
+ThisBasket = Annotated[Basket, Depends(baskets.require_session)]
 Info = Annotated[SessionInfo | None, Depends(kit.get_session_info)]
 
 
@@ -84,5 +105,5 @@ guard = RouterGuard(
     reauthenticate_path=CONFIRM,
     home_path="/dashboard",
     global_protect=True,
-    exclude=["/", "/public/**", "/docs", "/openapi.json"],
+    exclude=["/", "/basket/*", "/public/**", "/docs", "/openapi.json"],
 )

@@ -39,7 +39,6 @@ def test_me_is_the_typed_session(cleo: TestClient) -> None:
         "roles": [],
         "permissions": [],
         "tier": "free",
-        "basket": {},
         "device": "An unknown device",
     }
 

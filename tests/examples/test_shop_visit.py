@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from examples.shop.people import PEOPLE
-from examples.shop.sessions import ShopSession, kit, session_for
+from examples.shop.sessions import Basket, ShopSession, baskets, kit, session_for
 from examples.shop.stock import Shop
 from fastapi_sessionkit.testing import session_of, signed_in
 from tests.examples.conftest import Visit
@@ -159,11 +159,45 @@ def test_a_packet_put_into_the_basket_twice_is_counted(cleo: TestClient) -> None
     for slug in ("pea", "pea", "poppy"):
         assert cleo.post(f"/basket/{slug}").headers["location"] == f"/#{slug}"
 
-    session = session_of(cleo, kit)
-
-    assert session is not None
-    assert session.basket == {"pea": 2, "poppy": 1}
+    assert session_of(cleo, baskets) == Basket(packets={"pea": 2, "poppy": 1})
     assert "2 in your basket" in cleo.get("/").text
+
+
+def test_the_basket_is_filled_before_signing_in_and_ordered_afterwards(stranger: TestClient, shop: Shop) -> None:
+    assert stranger.get("/").headers.get("set-cookie") is None
+    stranger.post("/basket/pea")
+    assert "1 in your basket" in stranger.get("/").text
+    assert stranger.get("/dashboard").headers["location"] == "/login?next=/dashboard"
+
+    stranger.post("/login", data=CLEO)
+    assert "Purple Podded" in stranger.get("/dashboard").text
+    stranger.post("/order")
+
+    assert [order.packets for order in shop.orders] == [{"pea": 1}]
+    assert session_of(stranger, baskets) == Basket()
+
+
+def test_whoever_comes_next_finds_an_empty_basket(cleo: TestClient) -> None:
+    cleo.post("/basket/pea")
+    cleo.post("/logout")
+
+    assert session_of(cleo, baskets) is None
+
+
+def test_nobody_orders_without_signing_in(stranger: TestClient, shop: Shop) -> None:
+    stranger.post("/basket/pea")
+
+    assert stranger.post("/order").headers["location"] == "/login"
+    assert shop.orders == []
+
+
+@pytest.mark.parametrize(("wish", "kept"), [({}, False), ({"remember": "on"}, True)])
+def test_only_who_wishes_to_stays_signed_in_when_the_browser_is_closed(
+    stranger: TestClient, wish: dict[str, str], kept: bool
+) -> None:
+    cookie = stranger.post("/login", data=CLEO | wish).headers["set-cookie"]
+
+    assert ("Max-Age" in cookie) == kept
 
 
 def test_what_is_not_sold_can_not_be_put_into_the_basket(cleo: TestClient) -> None:

@@ -1,11 +1,11 @@
-"""For whoever is signed in: the dashboard, the basket, the Almanac, and the way out."""
+"""The basket, which everybody has; and for whoever is signed in the dashboard, the Almanac, and the way out."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from examples.shop.api import find
 from examples.shop.pages.page import ThisPage
-from examples.shop.sessions import Current, Info
+from examples.shop.sessions import Current, Info, ThisBasket, baskets
 from examples.shop.stock import OpenShop
 from fastapi_sessionkit import clear_session, update_session
 
@@ -18,17 +18,17 @@ async def dashboard(page: ThisPage, session: Current, info: Info, shop: OpenShop
 
 
 @router.post("/basket/{slug}")
-async def add_to_basket(slug: str, session: Current, shop: OpenShop) -> RedirectResponse:
-    """A change inside a value of the session is noticed and saved: nothing else has to be called."""
-    session.basket[find(shop, slug).slug] = session.basket.get(slug, 0) + 1
+async def add_to_basket(slug: str, basket: ThisBasket, shop: OpenShop) -> RedirectResponse:
+    """Anybody may, signed in or not. A change inside a value is noticed and saved: nothing else has to be called."""
+    basket.packets[find(shop, slug).slug] = basket.packets.get(slug, 0) + 1
     return RedirectResponse(f"/#{slug}", 303)
 
 
 @router.post("/order")
-async def order(request: Request, session: Current, shop: OpenShop) -> RedirectResponse:
-    if session.basket:
-        shop.place_order(session.user_id, session.basket)
-        update_session(request, basket={})
+async def order(session: Current, basket: ThisBasket, shop: OpenShop) -> RedirectResponse:
+    if basket.packets:
+        shop.place_order(session.user_id, basket.packets)
+        basket.packets.clear()
     return RedirectResponse("/dashboard", 303)
 
 
@@ -46,5 +46,7 @@ async def upgrade(request: Request) -> RedirectResponse:
 
 @router.post("/logout")
 async def logout(request: Request) -> RedirectResponse:
+    """Whoever uses this browser next starts with an empty basket."""
     clear_session(request)
+    baskets.clear_session(request)
     return RedirectResponse("/", 303)

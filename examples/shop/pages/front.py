@@ -49,5 +49,5 @@ async def login(page: ThisPage, form: Annotated[LoginForm, Form()], shop: OpenSh
     if person is None or person.username in shop.closed:
         return await page.show("login.html", 422, people=PEOPLE.values(), form=form, failed=True)
     session = session_for(person, device_of(page.request.headers.get("user-agent", "")))
-    set_session(page.request, session, ttl=REMEMBERED if form.remember else None)
+    set_session(page.request, session, ttl=REMEMBERED if form.remember else None, persistent=form.remember)
     return RedirectResponse(login_redirect_target(page.request, default="/dashboard"), 303)

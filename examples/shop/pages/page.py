@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 
-from examples.shop.sessions import ShopSession, Visitor, guard
+from examples.shop.sessions import Basket, ShopSession, ThisBasket, Visitor, guard
 
 PLACES = {
     "/": "Seeds",
@@ -56,13 +56,14 @@ templates.env.filters.update(price=price, moment=moment)
 class Page:
     """Renders templates for one visitor. As a dependency it comes with the request."""
 
-    def __init__(self, request: Request, visitor: Visitor) -> None:
+    def __init__(self, request: Request, visitor: Visitor, basket: ThisBasket) -> None:
         self.request = request
         self.visitor = visitor
+        self.basket: Basket = basket
 
     async def show(self, template: str, status_code: int = 200, **context: object) -> HTMLResponse:
         """The page. One made for somebody is kept by no cache; ``static/private.js`` minds the back button."""
-        context |= {"visitor": self.visitor, "doors": await doors(self.visitor)}
+        context |= {"visitor": self.visitor, "basket": self.basket.packets, "doors": await doors(self.visitor)}
         headers = {"Cache-Control": "no-store"} if self.visitor else None
         return templates.TemplateResponse(self.request, template, context, status_code, headers)
 
