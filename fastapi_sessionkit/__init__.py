@@ -46,6 +46,7 @@ from .rules import Rule
 from .session import Session, SessionInfo
 from .stores.base import SessionRecord, SessionStore
 from .stores.memory import MemoryStore
+from .without_waiting import session_of, session_reason
 
 __all__ = [
     "Access",
@@ -95,6 +96,8 @@ __all__ = [
     "require_role",
     "require_session",
     "role",
+    "session_of",
+    "session_reason",
     "set_session",
     "signed_in",
     "update_session",

@@ -44,6 +44,7 @@ from .guard import RouterGuard
 from .manager import SessionManager
 from .mutation import begin_session, one_update
 from .openapi import document, document_schema
+from .reasons import Reason
 from .requirements import (
     Requirement,
     any_permission,
@@ -329,6 +330,14 @@ class SessionKit(Generic[M]):
         own = request_session_of(connection.scope, "kit.is_authenticated", self)
         await own.settle_now()
         return not own.is_nobody
+
+    def session_of(self, request: HTTPConnection) -> M | None:
+        """The session where it is loaded already; see ``fastapi_sessionkit.session_of``."""
+        return request_session_of(request.scope, "kit.session_of", self).loaded_session("kit.session_of")
+
+    def session_reason(self, request: HTTPConnection) -> Reason | None:
+        """Why nobody is signed in; see ``fastapi_sessionkit.session_reason``."""
+        return request_session_of(request.scope, "kit.session_reason", self).absence("kit.session_reason")
 
     def require(self, requirement: Requirement) -> Required[M]:
         """The session, when it fulfils a requirement; otherwise 401 or 403."""

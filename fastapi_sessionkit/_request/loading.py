@@ -1,7 +1,7 @@
 """Loading one request's session, at most once, and once more where a decision would stand on what was read long ago."""
 
 import logging
-from collections.abc import Awaitable, Hashable, Sequence
+from collections.abc import Awaitable, Collection, Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +9,8 @@ import anyio
 
 from ..access import Subject
 from ..backends.base import Loaded
+from ..errors import ConfigurationError
+from ..reasons import Reason
 from ..session import SessionInfo
 from .changes import Action
 from .codec import FieldPatch, M
@@ -79,13 +81,60 @@ class LoadedSession(MarkedSession[M]):
                     elif now < known.ends_at:
                         await self._take(known, loaded, token)
             self._settled = True
-            if self.late is not None:
-                self._mark_late()
+            if self._session is None or self.late is not None:
+                self._tell()
         finally:
             self._loading = False
             if self._waiting is not None:
                 self._waiting.set()
                 self._waiting = None
+
+    def _tell(self) -> None:
+        """Say what has come of loading: to the log, and to a response that has begun."""
+        if self._session is None:
+            self._note_absence()
+        self._mark_late()
+
+    def _note_absence(self) -> None:
+        """Keep and log why nobody is signed in, where that was not so decided as it was found."""
+        reason = self._reason or ("ended" if self.action is Action.SIGN_OUT else self._absence_of_token())
+        self._reason = reason
+        logger.debug("%s %r: nobody is signed in: %s", self.scope.get("method", "GET"), self.scope["path"], reason)
+
+    def _absence_of_token(self) -> Reason:
+        if not self.tokens:
+            return "no_cookie"
+        if not self.tokens[0]:
+            return "malformed"
+        if self._presented is not None:  # it is there, and its time is over
+            return "expired"
+        return self.services.reader.absence(self.tokens[0], self.services.backend)
+
+    def loaded_session(self, caller: str) -> M | None:
+        """The session, where it is loaded.
+
+        Raises:
+            ConfigurationError: it is not, and a plain function can't wait for it.
+        """
+        self._require_settled(caller)
+        return self.session
+
+    def absence(self, caller: str) -> Reason | None:
+        """Why nobody is signed in, where that is known; ``None`` when somebody is.
+
+        Raises:
+            ConfigurationError: nobody has asked yet.
+        """
+        self._require_settled(caller)
+        return (self._reason or "ended") if self._session is None else None
+
+    def _require_settled(self, caller: str) -> None:
+        if not self._settled:
+            raise ConfigurationError(
+                f"{caller} was called in a request whose session is not loaded, and it can't wait for the store. Have it "
+                'loaded before: kit.install(app, preload=["/pages/**"]) does on these paths, and so does a guard whose rule '
+                "asks for somebody, or Depends(kit.get_session) at the route"
+            )
 
     async def _choose(self) -> Sequence[bytes]:
         """Of several tokens keep the one that leads to a live session; none where two do, for one of them may be planted."""
@@ -93,8 +142,18 @@ class LoadedSession(MarkedSession[M]):
         live: list[bytes] = []
         if len(candidates) <= _CANDIDATES:
             live = [token for token in candidates if await self._leads_somewhere(token)]
+        if len(live) != 1:
+            self._reason = self._absence_of_several(candidates, live)
         self._tokens = live if len(live) == 1 else (b"",)
         return self._tokens
+
+    def _absence_of_several(self, candidates: Collection[bytes], live: Collection[bytes]) -> Reason:
+        """Where none of them is alive, it is the first that counts: browsers send the one with the longest path first."""
+        if not candidates:
+            return "malformed"
+        if live or len(candidates) > _CANDIDATES:
+            return "ambiguous_cookie"
+        return self.services.reader.absence(next(iter(candidates)), self.services.backend)
 
     async def _leads_somewhere(self, token: bytes) -> bool:
         services = self.services
@@ -122,6 +181,7 @@ class LoadedSession(MarkedSession[M]):
         if loaded.before is not None:
             common = restricted(self.services.codec, session, loaded.before)
             if common is None:
+                self._reason = "superseded"
                 return
             session = common
         self.loaded, self._session = loaded, session
@@ -174,6 +234,7 @@ class LoadedSession(MarkedSession[M]):
 
     def _reject(self, loaded: Loaded) -> None:
         """Remove what does not fit the model."""
+        self._reason = "model_mismatch"
         if not loaded.superseded and self._marks().action is Action.KEEP:
             self._marks().action = Action.SIGN_OUT
 
@@ -206,7 +267,7 @@ class LoadedSession(MarkedSession[M]):
         self._read_at = self.services.lifetimes.clock()
         if self.loaded is None or again.loaded is None or again.loaded.record.user_id != self.loaded.record.user_id:
             self._hand_over()
-            self._session = None
+            self._session, self._reason = None, again._reason or "superseded"
         else:
             self._take_over(again)
         for judge, scope in self.judges:

@@ -10,6 +10,7 @@ from starlette.types import Message, Scope
 from ..access import NO_SEGMENTS, Access, Segments, Subject
 from ..backends.base import Loaded
 from ..errors import ConfigurationError, Forbidden, NotAuthenticated, SessionKitError
+from ..reasons import Reason
 from ..stores.base import SessionRecord
 from .changes import Action, Changes
 from .codec import FieldPatch, M, Update
@@ -47,6 +48,7 @@ class MarkedSession(Subject, Generic[M]):
         "_loading",
         "_presented",
         "_read_at",
+        "_reason",
         "_settled",
         "_shared",
         "_tokens",
@@ -85,6 +87,7 @@ class MarkedSession(Subject, Generic[M]):
         self.late: tuple[Callable[[Any, Message], None], Message] | None = None
         self.guard: Any = None
         self._presented: Loaded | None = None  # what the client's token led to, even if its session has moved on since
+        self._reason: Reason | None = None  # why its token led to nobody
         self._settled: bool = False  # whether ``session`` says who is signed in
         self._loading: bool = False
         self._waiting: anyio.Event | None = None

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic
 
-from ..backends.base import Loaded
+from ..backends.base import Loaded, SessionBackend, absence_of
+from ..reasons import Reason
 from ..stores.base import SessionRecord
 from .codec import M, Misfit, SessionCodec
 from .envelope import opened
@@ -46,12 +47,16 @@ class Known(Generic[M]):
 
 
 class _Place(Generic[M]):
-    """What one token led to the last time."""
+    """What one token led to the last time.
 
-    __slots__ = ("known",)
+    ``ends_at`` (Unix seconds) is when its session was to end unless it was used before; 0 where that is not known.
+    """
+
+    __slots__ = ("ends_at", "known")
 
     def __init__(self) -> None:
         self.known: Known[M] | None = None
+        self.ends_at: float = 0.0
 
 
 class Reader(Generic[M]):
@@ -85,7 +90,30 @@ class Reader(Generic[M]):
             ends_at, is_foreign = self._lifetimes.ends_at(record), note.issued is not self._issued
             found = Known(record, ends_at, touch_due_at, note.moves, note.switches, is_foreign)
             place.known = found if len(record.data) <= _MEMORABLE else None
+            place.ends_at = 0.0 if is_foreign else ends_at
         return None if found.is_foreign else found
+
+    def expect(self, token: bytes, record: SessionRecord) -> None:
+        """Remember until when a token that is given out now will serve, to tell later what may have become of it."""
+        self._place_of(token).ends_at = self._lifetimes.ends_at(record)
+
+    def absence(self, token: bytes, backend: SessionBackend) -> Reason:
+        """Why a token led to nobody.
+
+        A store does not keep what is over. Then it counts what this process has seen of the token, if it did.
+        """
+        reason = absence_of(backend, token)
+        if reason in {
+            "malformed",
+            "bad_signature",
+        }:  # anybody can make these up: they must not displace what is remembered
+            return reason
+        place = self._place_of(token)
+        if place.known is not None and place.known.is_foreign:
+            return "bad_signature"
+        if reason != "unknown_id" or not place.ends_at:
+            return reason
+        return "expired" if place.ends_at <= self._lifetimes.clock() else "ended"
 
     def read(self, known: Known[M]) -> M | None:
         """The session in a record; ``None`` where it does not fit the model.

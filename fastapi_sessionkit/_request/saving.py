@@ -166,6 +166,7 @@ def _apply_patches(services: Services[Any], changes: Changes, data: bytes) -> by
 
 def _write(services: Services[Any], token: str, record: SessionRecord, scope: Scope) -> Headers:
     max_age = None if opened(record.data).transient else services.lifetimes.remaining(record)
+    services.reader.expect(token.encode(), record)
     return services.transport.write(token, max_age, scope)
 
 

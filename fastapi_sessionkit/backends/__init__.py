@@ -4,7 +4,7 @@
 its token is a signed random id. Both implement ``SessionBackend``, and so can anybody.
 """
 
-from .base import BackendContext, Change, Loaded, SessionBackend, SessionDirectory, Written
+from .base import BackendContext, Change, Loaded, SessionBackend, SessionDirectory, SessionExplainer, Written
 from .signed import CookieBackend
 from .stored import StoreBackend
 
@@ -15,6 +15,7 @@ __all__ = [
     "Loaded",
     "SessionBackend",
     "SessionDirectory",
+    "SessionExplainer",
     "StoreBackend",
     "Written",
 ]

@@ -9,6 +9,7 @@ from itsdangerous import Signer
 from .._settings import CLOCK_SKEW as CLOCK_SKEW  # noqa: PLC0414 - whoever implements a backend finds it here
 from .._settings import offers
 from ..errors import ConfigurationError
+from ..reasons import Reason
 from ..stores.base import SessionRecord
 from .keys import KeyedSigner
 
@@ -86,8 +87,8 @@ class SessionBackend(Protocol):
     or made up is an answer, ``None``; never adopted, never an error. ``StoreUnavailable`` is raised only when the
     world is broken.
 
-    A backend that wraps another passes every call on, and offers the methods of ``SessionDirectory`` where the other
-    does. Prove an implementation with ``fastapi_sessionkit.testing.SessionBackendContract``.
+    A backend that wraps another passes every call on, and offers the methods of ``SessionDirectory`` and
+    ``SessionExplainer`` where the other does. Prove an implementation with ``fastapi_sessionkit.testing.SessionBackendContract``.
     """
 
     def bind(self, context: BackendContext) -> None:
@@ -156,6 +157,23 @@ class SessionDirectory(Protocol):
     async def purge(self) -> int:
         """Drop what has expired; says how many records that were."""
         ...
+
+
+@runtime_checkable
+class SessionExplainer(Protocol):
+    """What a backend offers besides, when it can tell why a token leads to nobody.
+
+    ``session_reason`` and the debug log ask for it. Without it they say ``unknown_id``.
+    """
+
+    def absence(self, token: bytes) -> Reason:
+        """Why ``load`` has just given ``None`` for a token. Waits for nothing, and asks no store."""
+        ...
+
+
+def absence_of(backend: object, token: bytes) -> Reason:
+    """Why a token leads to nobody, as near as the backend can say."""
+    return cast("SessionExplainer", backend).absence(token) if offers(backend, SessionExplainer) else "unknown_id"
 
 
 def directory_of(backend: object) -> SessionDirectory | None:

@@ -3,11 +3,13 @@
 import binascii
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Iterable
 
 from itsdangerous import BadSignature, Signer, want_bytes
 
+_SIGNED = re.compile(rb".+\.[A-Za-z0-9_-]{43}", re.DOTALL)  # 43: a SHA-256 in Base64
 _URL_SAFE, _STANDARD = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 
 
@@ -29,6 +31,11 @@ class KeyedSigner(Signer):
         if any(hmac.compare_digest(_signature(keyed, value), signature) for keyed in self._keyed):
             return value
         raise BadSignature("The signature does not match")
+
+
+def is_signed(token: bytes) -> bool:
+    """Whether a token looks like what a signer has signed, whoever that was."""
+    return _SIGNED.fullmatch(token) is not None
 
 
 def _signature(keyed: hmac.HMAC, value: bytes) -> bytes:

@@ -8,16 +8,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
-from itsdangerous import BadData
+from itsdangerous import BadData, BadSignature
 
 from .._settings import CLOCK_SKEW, require_bool
 from ..errors import ConfigurationError
+from ..reasons import Reason
 from ..stores.base import SessionRecord
 from .base import BackendContext, Change, Loaded, Written, refuse_second_kit, require_kit
-from .keys import decode, encode
+from .keys import decode, encode, is_signed
 
 logger: logging.Logger = logging.getLogger(__name__)
 
+_SEAL = 12 + 16  # bytes of AES-GCM's nonce and tag
 _HEAD = struct.Struct(">4dI")
 _QUIET = 60.0
 """Seconds between two warnings of clocks that disagree."""
@@ -63,6 +65,16 @@ class CookieBackend:
             self._warn_of_clocks(record.last_seen_at - now, now)
             return None
         return loaded if now < record.expires_at else None
+
+    def absence(self, token: bytes) -> Reason:
+        """Why a token leads to nobody: it says so itself."""
+        try:
+            record = self._unsealed(token).record
+        except BadSignature:
+            return "bad_signature" if self._encrypt or is_signed(token) else "malformed"
+        except (BadData, ValueError, struct.error):
+            return "malformed"
+        return "clock_skew" if record.last_seen_at > self._clock() + CLOCK_SKEW else "expired"
 
     async def create(self, record: SessionRecord, *, replaces: Loaded | None = None) -> str:  # noqa: ARG002
         """The record as a token."""
@@ -144,13 +156,13 @@ def _encryption(context: BackendContext) -> tuple[_Seal, _Unseal]:
 
     def unseal(token: bytes) -> bytes:
         sealed = decode(token)
-        if encode(sealed) != token:
-            raise BadData("A token has one spelling only")
+        if encode(sealed) != token or len(sealed) < _SEAL:
+            raise BadData("A token has one spelling only, and room for its seal")
         for cipher in ciphers:
             try:
                 return cipher.decrypt(sealed[:12], sealed[12:], salt)
             except InvalidTag:
                 continue
-        raise BadData("No key opens this token")
+        raise BadSignature("No key opens this token")
 
     return seal, unseal

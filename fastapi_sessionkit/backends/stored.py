@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -15,8 +16,10 @@ from itsdangerous import BadSignature
 
 from .._settings import offers
 from ..errors import ConfigurationError, StoreUnavailable
+from ..reasons import Reason
 from ..stores.base import ClockedStore, SessionRecord, SessionStore, StoreError
 from .base import BackendContext, Change, Loaded, Written, refuse_second_kit
+from .keys import is_signed
 from .pointers import HOPS, NOWHERE, data_before, honoured_until, pointer
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -47,6 +50,7 @@ class StoreBackend:
         self._signer = context.signer("id")
         self._most = context.max_sessions_per_user
         self._turns: WeakValueDictionary[tuple[int, str], anyio.Lock] = WeakValueDictionary()
+        self._left: OrderedDict[str, Reason] = OrderedDict()  # old ids that came again, by key: what has become of them
         self._key_of = lru_cache(maxsize=_REMEMBERED)(self._verified_key)
         _give_clock(self.store, context.clock)
 
@@ -65,12 +69,26 @@ class StoreBackend:
             return None
         if record.successor is None:
             return Loaded(record, key)
-        if not self._is_honoured(record):
-            return None
-        found = await self._find(record.successor, before=data_before(record), honoured=True)
+        found = None
+        if self._is_honoured(record):
+            found = await self._find(record.successor, before=data_before(record), honoured=True)
         if found is None:
+            self._remember_left(key, "ended" if record.successor == NOWHERE else "superseded")
             return None
         return replace(found, superseded=True, authenticated_before=record.authenticated_at)
+
+    def absence(self, token: bytes) -> Reason:
+        """Why a token leads to nobody. What the store no longer has may have ended, expired or never been there."""
+        try:
+            key = self._key_of(token)
+        except BadSignature:
+            return "bad_signature" if is_signed(token) else "malformed"
+        return self._left.get(key, "unknown_id")
+
+    def _remember_left(self, key: str, reason: Reason) -> None:
+        self._left[key] = reason
+        if len(self._left) > _REMEMBERED:
+            self._left.popitem(last=False)
 
     async def create(self, record: SessionRecord, *, replaces: Loaded | None = None) -> str:
         """Keep the record under a new id; end what it replaces, and the user's oldest sessions over the limit.
