@@ -22,6 +22,7 @@ from ._application.middleware import SessionMiddleware
 from ._application.report import report
 from ._application.routes import served_routes
 from ._paths.denial import Redirected, redirect_response
+from ._paths.patterns import Pattern
 from ._request.codec import SessionCodec
 from ._request.lifetimes import Lifetimes
 from ._request.lookup import request_session_of
@@ -30,7 +31,7 @@ from ._request.releases import Migrate, release
 from ._request.revalidation import Revalidation
 from ._request.services import Services
 from ._request.visitors import NO_USERS
-from ._settings import Duration, answers_at_once, in_seconds, is_asynchronous, offers, require_bool, takes
+from ._settings import Duration, answers_at_once, in_seconds, is_asynchronous, offers, require_bool, require_list, takes
 from .access import Access
 from .audit import Audit
 from .backends import BackendContext, CookieBackend, SessionBackend, StoreBackend
@@ -193,21 +194,28 @@ class SessionKit(Generic[M]):
         self._purge_every = None if purge_every is None else in_seconds(purge_every, "purge_every")
         self.sessions: SessionManager[M] = SessionManager(self.services)
 
-    def install(self, app: Starlette, *, guard: RouterGuard | None = None) -> None:
+    def install(self, app: Starlette, *, guard: RouterGuard | None = None, preload: Iterable[str] = ()) -> None:
         """Put the kit on an application, before or after routes, routers and other middleware are added.
 
         With a guard it protects the whole application: mounts, static files, the documentation and unknown paths
         too. The store is closed when the application shuts down.
 
+        Args:
+            app: the application.
+            guard: protects it.
+            preload: patterns of paths, as rules have them, where the session is loaded before the application is called,
+                so that plain functions such as a template's context have it by ``session_of(request)``.
+
         Raises:
-            ConfigurationError: it is installed already, its cookie, or what OpenAPI calls that, is another kit's, the
-                application has started, or an anonymous kit is given a guard.
+            ConfigurationError: a setting can't work as written, it is installed already, its cookie, or what OpenAPI calls
+                that, is another kit's, the application has started, or an anonymous kit is given a guard.
         """
         check_installable(self, self.services.transport, app)
         if guard is not None and not isinstance(guard, RouterGuard):
             raise ConfigurationError(f"install(guard=...) takes a RouterGuard, not {guard!r}")
         if guard is not None and self.services.anonymous:
             raise ConfigurationError(f"install(guard=...): {NO_USERS}")
+        preloaded = tuple(map(Pattern, require_list(preload, "install(preload=...)", '["/pages/**"]')))
         self._check_rules(guard)
         public_endpoints = PublicEndpoints(app)
         app.user_middleware.append(
@@ -215,6 +223,7 @@ class SessionKit(Generic[M]):
                 SessionMiddleware,
                 services=self.services,
                 guard=guard,
+                preload=preloaded,
                 host=app,
                 lifecycle=Lifecycle(
                     app,

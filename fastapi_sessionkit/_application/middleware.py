@@ -1,7 +1,7 @@
 """The pure ASGI layer: attach the request's session, gate, and commit once, just before the response's first byte."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, NoReturn
@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .._paths.patterns import Pattern
 from .._request.changes import Action
 from .._request.lookup import installed, request_session_of_kit
 from .._request.origin import SAFE_METHODS, refusal
@@ -18,7 +19,7 @@ from .._request.request_session import SCOPE_KEY, RequestSession
 from .._request.services import Services
 from .._request.visitors import session_class
 from ..errors import Forbidden, StoreUnavailable
-from ..guard import RouterGuard
+from ..guard import RouterGuard, route_path
 from ..transport import Headers
 from .caching import mark_changing, mark_dependent
 from .challenges import add_challenges
@@ -51,6 +52,7 @@ class SessionMiddleware:
         *,
         services: Services[Any],
         guard: RouterGuard | None,
+        preload: Sequence[Pattern],
         host: Starlette,
         lifecycle: Lifecycle,
         public_endpoints: PublicEndpoints,
@@ -58,6 +60,7 @@ class SessionMiddleware:
         self.app = app
         self.services = services
         self.guard = guard
+        self.preload = preload
         self.host = host
         self.lifecycle = lifecycle
         self.public_endpoints = public_endpoints
@@ -128,6 +131,8 @@ class SessionMiddleware:
                     # As it is now: routing moves what a mount has taken off the path into the scope's ``root_path``.
                     before_routing = own.scope if own.app is self.host else dict(scope)
                     own.judges = (*own.judges, (self._enforce_again, before_routing))
+            if self.preload and any(pattern.matches(route_path(scope)) for pattern in self.preload):
+                await own.settle()
         except HTTPException as refusal:
             if list(installed(self.host))[-1] is self.services:
                 await self._respond(refusal, scope, receive, send)
