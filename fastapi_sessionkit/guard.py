@@ -25,7 +25,7 @@ from .access import Access, Subject
 from .decisions import Choice, Decision, Decisions
 from .errors import ConfigurationError
 from .markers import leads_to_public
-from .requirements import Requirement, age_that_would_do, refusal_of, signed_in
+from .requirements import Requirement, age_that_would_do, refusal_of, require_no_waiting, signed_in
 from .rules import Rule
 
 __all__ = ["Decision", "RouterGuard", "is_ambiguous", "login_redirect_target", "route_path"]
@@ -172,6 +172,24 @@ class RouterGuard(Frozen):
         if public and choice is _PROTECTED:
             choice = _MARKED
         return await self._decide(choice, path, Subject(session, access, age))
+
+    def allows_now(
+        self, method: str, path: str, own: RequestSession[Any], caller: str, *, public: bool = False
+    ) -> bool:
+        """Whether the guard would let whoever is signed in pass, as far as that can be told without waiting.
+
+        Raises:
+            ConfigurationError: the session is not loaded, or a check is asynchronous. Its message names the caller.
+        """
+        choice = self._choice(method, path)
+        if choice is _AMBIGUOUS:
+            return False
+        requirement = None if public and choice is _PROTECTED else choice.required(own.access)
+        if requirement is None:
+            return True
+        require_no_waiting(requirement, own.access, caller)
+        subject = own.loaded_subject(caller).at(choice.pattern.named_segments(path))
+        return requirement.refusal_now(subject) is None
 
     async def _decide(self, choice: Choice, path: str, subject: Subject) -> Decision:
         return await _decision(choice, choice.required(subject.access), subject.at(choice.pattern.named_segments(path)))

@@ -10,7 +10,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from ._request.spelling import probably_meant
-from ._settings import CLOCK_SKEW, Duration, binds, in_seconds, require_text
+from ._settings import CLOCK_SKEW, Duration, binds, in_seconds, is_asynchronous, require_text
 from .access import Access, Pending, Segments, Subject, origin_of
 from .errors import ConfigurationError
 
@@ -37,6 +37,7 @@ __all__ = [
     "permission",
     "refusal_of",
     "require_hashable",
+    "require_no_waiting",
     "role",
     "signed_in",
 ]
@@ -153,6 +154,18 @@ def fresh_limits(requirement: Requirement) -> list[float]:
     """The ages in seconds that ``fresh`` allows anywhere in a requirement, the largest first."""
     ages = {leaf.max_age for leaf in requirement.leaves() if isinstance(leaf, _Fresh)}
     return sorted(ages, reverse=True)
+
+
+def require_no_waiting(requirement: Requirement, access: Access, caller: str) -> None:
+    """Refuse to ask without waiting what only an ``await`` can answer."""
+    for leaf in requirement.leaves():
+        hook = getattr(access, leaf.hook, None) if leaf.hook else None
+        waits = is_asynchronous(leaf.check) if isinstance(leaf, _Custom) else not isinstance(leaf, _BuiltIn)
+        if waits or is_asynchronous(hook):
+            raise ConfigurationError(
+                f"{caller} can't wait for {leaf}, which is asynchronous. Make it a plain function, or decide before the page is "
+                "rendered, decision = await guard.decide(...), and give the page what it says"
+            )
 
 
 async def age_that_would_do(requirement: Requirement, subject: Subject) -> float | None:

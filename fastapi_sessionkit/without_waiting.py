@@ -16,6 +16,7 @@ def session_of(request: HTTPConnection) -> Any:
 
     Raises:
         ConfigurationError: nothing has loaded it. The message says what to write.
+        StoreUnavailable: it was asked for, and the store failed.
     """
     return request_session_of(request.scope, "session_of").loaded_session("session_of")
 

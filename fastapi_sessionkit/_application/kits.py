@@ -2,15 +2,20 @@
 
 import inspect
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.types import Scope
 
 from .._paths.denial import Redirected, redirect_response
 from .._request.lookup import installed
+from .._request.services import Services
 from ..errors import ConfigurationError
+from ..guard import RouterGuard
+from ..markers import leads_to_public
 from ..transport import Transport
 from .routes import ServedRoute, contexts, mounted, path_of, served_frontends, served_route
 
@@ -85,6 +90,16 @@ def check_installable(kit: object, transport: Transport, app: Starlette) -> None
             raise ConfigurationError(_SAME_NAME.format(where="this application", name=transport.name))
         if other.scheme_name == transport.scheme_name:
             raise ConfigurationError(_SAME_SCHEME.format(transport.name, other.name, transport.scheme_name))
+
+
+def gate_of(app: object, kit: object) -> tuple[RouterGuard | None, Callable[[Scope], bool]]:
+    """The guard that a kit is installed with, and what tells whether a request comes to an endpoint that is ``@public``."""
+    for middleware in app.user_middleware if isinstance(app, Starlette) else ():
+        given: Mapping[str, Any] = middleware.kwargs
+        services = given.get("services")
+        if isinstance(services, Services) and services.kit is kit:
+            return given["guard"], given["public_endpoints"]
+    return None, leads_to_public
 
 
 def clashes(app: Starlette, transport: Transport) -> Iterator[str]:

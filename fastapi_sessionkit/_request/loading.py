@@ -9,7 +9,7 @@ import anyio
 
 from ..access import Subject
 from ..backends.base import Loaded
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, StoreUnavailable
 from ..reasons import Reason
 from ..session import SessionInfo
 from .changes import Action
@@ -81,19 +81,23 @@ class LoadedSession(MarkedSession[M]):
                     elif now < known.ends_at:
                         await self._take(known, loaded, token)
             self._settled = True
-            if self._session is None or self.late is not None:
-                self._tell()
+        except StoreUnavailable:
+            self.failed = True
+            raise
         finally:
             self._loading = False
-            if self._waiting is not None:
-                self._waiting.set()
-                self._waiting = None
+            if self._session is None or self._waiting is not None or self.late is not None:
+                self._end_loading()
 
-    def _tell(self) -> None:
-        """Say what has come of loading: to the log, and to a response that has begun."""
-        if self._session is None:
-            self._note_absence()
-        self._mark_late()
+    def _end_loading(self) -> None:
+        """Say what has come of it: to those who wait, to the log, and to a response that has begun."""
+        if self._waiting is not None:
+            self._waiting.set()
+            self._waiting = None
+        if self._settled:
+            if self._session is None:
+                self._note_absence()
+            self._mark_late()
 
     def _note_absence(self) -> None:
         """Keep and log why nobody is signed in, where that was not so decided as it was found."""
@@ -115,6 +119,7 @@ class LoadedSession(MarkedSession[M]):
 
         Raises:
             ConfigurationError: it is not, and a plain function can't wait for it.
+            StoreUnavailable: the store could not say.
         """
         self._require_settled(caller)
         return self.session
@@ -124,17 +129,32 @@ class LoadedSession(MarkedSession[M]):
 
         Raises:
             ConfigurationError: nobody has asked yet.
+            StoreUnavailable: the store could not say.
         """
         self._require_settled(caller)
         return (self._reason or "ended") if self._session is None else None
 
+    def loaded_subject(self, caller: str) -> Subject:
+        """Whom to ask requirements of without waiting; nobody where the store could not say.
+
+        Raises:
+            ConfigurationError: nothing has loaded the session.
+        """
+        if self.failed and not self._settled:
+            return Subject(None, self.access)
+        self._require_settled(caller)
+        return self.subject()
+
     def _require_settled(self, caller: str) -> None:
-        if not self._settled:
-            raise ConfigurationError(
-                f"{caller} was called in a request whose session is not loaded, and it can't wait for the store. Have it "
-                'loaded before: kit.install(app, preload=["/pages/**"]) does on these paths, and so does a guard whose rule '
-                "asks for somebody, or Depends(kit.get_session) at the route"
-            )
+        if self._settled:
+            return
+        if self.failed:
+            raise StoreUnavailable
+        raise ConfigurationError(
+            f"{caller} was called in a request whose session is not loaded, and it can't wait for the store. Have it "
+            'loaded before: kit.install(app, preload=["/pages/**"]) does on these paths, and so does a guard whose rule '
+            "asks for somebody, or Depends(kit.get_session) at the route"
+        )
 
     async def _choose(self) -> Sequence[bytes]:
         """Of several tokens keep the one that leads to a live session; none where two do, for one of them may be planted."""

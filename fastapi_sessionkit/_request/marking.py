@@ -36,6 +36,7 @@ class MarkedSession(Subject, Generic[M]):
         loaded: what that stands on; ``None`` after a sign-in or a sign-out.
         asked: whether the response depends on the session.
         closed: whether the response has started or the request has failed, so that nothing is saved any more.
+        failed: whether the store could not say who is signed in, when it was asked last.
         replaced: whether the commit failed and another response went out.
         judges: what has let this request in and where, so that it can be asked once more.
         late: what marks the response where it began before the session was asked for, and its first message.
@@ -57,6 +58,7 @@ class MarkedSession(Subject, Generic[M]):
         "app",
         "asked",
         "closed",
+        "failed",
         "guard",
         "judges",
         "late",
@@ -83,6 +85,7 @@ class MarkedSession(Subject, Generic[M]):
         self.asked: bool = False
         self.closed: bool = False
         self.replaced: bool = False
+        self.failed: bool = False
         self.judges: Sequence[tuple[Judge, Scope]] = ()
         self.late: tuple[Callable[[Any, Message], None], Message] | None = None
         self.guard: Any = None
