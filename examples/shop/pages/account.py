@@ -14,7 +14,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/dashboard")
 async def dashboard(page: ThisPage, session: Current, info: Info, shop: OpenShop) -> HTMLResponse:
-    return await page.show("dashboard.html", info=info, shop=shop, orders=shop.orders_of(session.user_id))
+    return page.show("dashboard.html", info=info, shop=shop, orders=shop.orders_of(session.user_id))
 
 
 @router.post("/basket/{slug}")
@@ -34,7 +34,7 @@ async def order(session: Current, basket: ThisBasket, shop: OpenShop) -> Redirec
 
 @router.get("/almanac")
 async def almanac(page: ThisPage, shop: OpenShop) -> HTMLResponse:
-    return await page.show("almanac.html", shop=shop)
+    return page.show("almanac.html", shop=shop)
 
 
 @router.post("/upgrade")

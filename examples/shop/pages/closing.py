@@ -17,21 +17,21 @@ router = APIRouter(include_in_schema=False)
 
 @router.get(CONFIRM)
 async def show_confirmation(page: ThisPage) -> HTMLResponse:
-    return await page.show("confirm.html")
+    return page.show("confirm.html")
 
 
 @router.post(CONFIRM)
 async def confirm(page: ThisPage, session: Current, password: Annotated[str, Form(max_length=200)]) -> Response:
     """Check the password once more, and go on to where ``next`` says."""
     if who_is(session.user_id, password) is None:
-        return await page.show("confirm.html", 422, failed=True)
+        return page.show("confirm.html", 422, failed=True)
     reauthenticate_session(page.request)
     return RedirectResponse(login_redirect_target(page.request, default="/dashboard"), 303)
 
 
 @router.get(CLOSE)
 async def show_closing(page: ThisPage) -> HTMLResponse:
-    return await page.show("closing.html")
+    return page.show("closing.html")
 
 
 @router.post(CLOSE)

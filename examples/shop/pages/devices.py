@@ -30,7 +30,7 @@ async def refuse_unless_kept(kept: KeptHere) -> None:
 @router.get("")
 async def devices(page: ThisPage, session: Current, kept: KeptHere) -> HTMLResponse:
     active = await kit.sessions.list(session.user_id, current=page.request) if kept else []
-    return await page.show("devices.html", kept=kept, active=active)
+    return page.show("devices.html", kept=kept, active=active)
 
 
 @router.post("/end", dependencies=[Depends(refuse_unless_kept)])

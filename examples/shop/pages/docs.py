@@ -10,4 +10,4 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/docs")
 async def docs(page: ThisPage) -> HTMLResponse:
-    return await page.show("docs.html")
+    return page.show("docs.html")

@@ -18,7 +18,7 @@ async def answer(request: Request, error: HTTPException) -> Response:
     if not wants_page(request):
         return await http_exception_handler(request, error)
     template = TEMPLATES.get(error.status_code, "error.html")
-    page = await Page(request, await visitor_of(request), await baskets.require_session(request)).show(
+    page = Page(request, await visitor_of(request), await baskets.require_session(request)).show(
         template, error.status_code, status=error.status_code, detail=error.detail
     )
     page.headers.update(error.headers or {})

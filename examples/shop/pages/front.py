@@ -34,12 +34,12 @@ class LoginForm(BaseModel):
 
 @router.get("/")
 async def front(page: ThisPage, shop: OpenShop) -> HTMLResponse:
-    return await page.show("front.html", shop=shop)
+    return page.show("front.html", shop=shop)
 
 
 @router.get("/login")
 async def show_login(page: ThisPage) -> HTMLResponse:
-    return await page.show("login.html", people=PEOPLE.values(), form=LoginForm())
+    return page.show("login.html", people=PEOPLE.values(), form=LoginForm())
 
 
 @router.post("/login")
@@ -47,7 +47,7 @@ async def login(page: ThisPage, form: Annotated[LoginForm, Form()], shop: OpenSh
     """Sign in, and go on to where ``next`` says, if that is a page of this shop."""
     person = form.person()
     if person is None or person.username in shop.closed:
-        return await page.show("login.html", 422, people=PEOPLE.values(), form=form, failed=True)
+        return page.show("login.html", 422, people=PEOPLE.values(), form=form, failed=True)
     session = session_for(person, device_of(page.request.headers.get("user-agent", "")))
     set_session(page.request, session, ttl=REMEMBERED if form.remember else None, persistent=form.remember)
     return RedirectResponse(login_redirect_target(page.request, default="/dashboard"), 303)

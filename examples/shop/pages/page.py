@@ -1,6 +1,5 @@
 """One page to be rendered: for whom, and with which links."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +8,8 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 
-from examples.shop.sessions import Basket, ShopSession, ThisBasket, Visitor, guard
+from examples.shop.sessions import Basket, ThisBasket, Visitor, guard, kit
+from fastapi_sessionkit.templating import context_processor
 
 PLACES = {
     "/": "Seeds",
@@ -20,25 +20,10 @@ PLACES = {
 }
 
 
-@dataclass(frozen=True)
-class Door:
-    """A place in the shop, whether this visitor may go in, and what the guard asks for there."""
-
-    path: str
-    label: str
-    open: bool
-    asks: str
-
-
-async def doors(visitor: ShopSession | None) -> list[Door]:
-    """Every place with what the guard says of it, so that no link promises what is then refused."""
-    return [await door(path, label, visitor) for path, label in PLACES.items()]
-
-
-async def door(path: str, label: str, visitor: ShopSession | None) -> Door:
-    decision = await guard.decide("GET", path, visitor)
-    needs = "nothing" if decision.requirement is None else str(decision.requirement)
-    return Door(path, label, decision.allowed, needs)
+def asks(path: str) -> str:
+    """What the guard asks for at a place."""
+    requirement = guard.decisions("GET").find(path).requirement
+    return "nothing" if requirement is None else str(requirement)
 
 
 def price(cents: int) -> str:
@@ -49,8 +34,10 @@ def moment(at: datetime) -> str:
     return f"{at.day} {at:%B, %H:%M} UTC"
 
 
-templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
-templates.env.filters.update(price=price, moment=moment)
+# Every page has `can`, which asks the guard, so that no link promises what is then refused.
+templates = Jinja2Templates(directory=Path(__file__).parent / "templates", context_processors=[context_processor(kit)])
+templates.env.filters.update(price=price, moment=moment, asks=asks)
+templates.env.globals.update(places=PLACES)
 
 
 class Page:
@@ -61,9 +48,9 @@ class Page:
         self.visitor = visitor
         self.basket: Basket = basket
 
-    async def show(self, template: str, status_code: int = 200, **context: object) -> HTMLResponse:
+    def show(self, template: str, status_code: int = 200, **context: object) -> HTMLResponse:
         """The page. One made for somebody is kept by no cache; ``static/private.js`` minds the back button."""
-        context |= {"visitor": self.visitor, "basket": self.basket.packets, "doors": await doors(self.visitor)}
+        context |= {"visitor": self.visitor, "basket": self.basket.packets}
         headers = {"Cache-Control": "no-store"} if self.visitor else None
         return templates.TemplateResponse(self.request, template, context, status_code, headers)
 

@@ -14,7 +14,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/editor")
 async def desk(page: ThisPage, shop: OpenShop) -> HTMLResponse:
-    return await page.show("editor.html", entries=shop.entries.values())
+    return page.show("editor.html", entries=shop.entries.values())
 
 
 @router.post("/editor/{slug}/publish")
@@ -27,7 +27,7 @@ async def publish(slug: str, shop: OpenShop) -> RedirectResponse:
 
 @router.get("/settings")
 async def settings(page: ThisPage, shop: OpenShop) -> HTMLResponse:
-    return await page.show("settings.html", notice=shop.notice)
+    return page.show("settings.html", notice=shop.notice)
 
 
 @router.post("/settings")
@@ -35,14 +35,14 @@ async def save_settings(
     page: ThisPage, shop: OpenShop, notice: Annotated[str, Form(max_length=140)] = ""
 ) -> HTMLResponse:
     shop.notice = notice.strip()
-    return await page.show("settings.html", notice=shop.notice, saved=True)
+    return page.show("settings.html", notice=shop.notice, saved=True)
 
 
 @router.get("/admin")
 async def admin(page: ThisPage, shop: OpenShop) -> HTMLResponse:
-    return await page.show("admin.html", shop=shop, people=PEOPLE.values())
+    return page.show("admin.html", shop=shop, people=PEOPLE.values())
 
 
 @router.get("/admin/orders")
 async def orders(page: ThisPage, shop: OpenShop) -> HTMLResponse:
-    return await page.show("orders.html", shop=shop)
+    return page.show("orders.html", shop=shop)
