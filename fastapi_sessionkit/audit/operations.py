@@ -19,8 +19,9 @@ from .._request.services import Services
 from ..dependencies import Required
 from ..guard import RouterGuard
 from ..openapi import Case, combined
+from ..requirements import Requirement
 from ..rules import Rule
-from .formulas import Formula, formula_of
+from .formulas import OPEN_TEXT, Formula, formula_of
 
 ANY_METHOD = "*"
 WEBSOCKET = "WEBSOCKET"
@@ -68,8 +69,10 @@ class Operation:
     def needs(self) -> str:
         """What it needs, in words: ``role:admin``, ``open``, or path by path."""
         if self.certain:
-            return text_of(self.cases[0])
-        return "; ".join(f"{f'at {case.where}' if case.where else 'otherwise'}: {text_of(case)}" for case in self.cases)
+            return in_words(self.cases[0].requirement)
+        return "; ".join(
+            f"{f'at {case.where}' if case.where else 'otherwise'}: {in_words(case.requirement)}" for case in self.cases
+        )
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -209,9 +212,9 @@ def _kind(route: ServedRoute, at: str, place: Place) -> str:
     return "frontend" if route.endpoint is None and route.methods == frozenset({"GET", "HEAD"}) else "route"
 
 
-def text_of(case: Case) -> str:
-    """What a case needs, in words."""
-    return "open" if case.requirement is None else str(case.requirement)
+def in_words(requirement: Requirement | None) -> str:
+    """What is needed, or ``open``."""
+    return OPEN_TEXT if requirement is None else str(requirement)
 
 
 def path_regex(operation: Operation) -> re.Pattern[str]:

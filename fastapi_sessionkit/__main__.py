@@ -1,0 +1,5 @@
+"""``python -m fastapi_sessionkit`` is the command ``sessionkit``."""
+
+from .cli import main
+
+main()
