@@ -46,6 +46,7 @@ from .rules import Rule
 from .session import Session, SessionInfo
 from .stores.base import SessionRecord, SessionStore
 from .stores.memory import MemoryStore
+from .watching import session_watch
 from .without_waiting import session_of, session_reason
 
 __all__ = [
@@ -98,6 +99,7 @@ __all__ = [
     "role",
     "session_of",
     "session_reason",
+    "session_watch",
     "set_session",
     "signed_in",
     "update_session",

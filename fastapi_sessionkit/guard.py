@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -254,7 +254,10 @@ class RouterGuard(Frozen):
         if own.asked:
             await own.settle_now()
         await self.enforce(own, connection.scope, routed=True)
-        own.judges = (*own.judges, (partial(self.enforce, routed=True), connection.scope))
+        own.judges = (*own.judges, (self._enforce_routed, connection.scope))
+
+    async def _enforce_routed(self, own: RequestSession[Any], scope: Scope) -> None:
+        await self.enforce(own, scope, routed=True)
 
     def _choice(self, method: str, path: str) -> Choice:
         """What is required, before anybody's session is looked at."""

@@ -57,6 +57,7 @@ from .requirements import (
 )
 from .session import Session, SessionInfo
 from .stores.base import SessionStore
+from .watching import SessionWatch, watch_of
 
 M = TypeVar("M", bound=BaseModel, default=Session)
 T = TypeVar("T")
@@ -431,6 +432,10 @@ class SessionKit(Generic[M]):
     def reauthenticate_session(self, request: HTTPConnection) -> None:
         """Note that the user has proved again who they are; see ``fastapi_sessionkit.reauthenticate_session``."""
         request_session_of(request.scope, "kit.reauthenticate_session", self).reauthenticate()
+
+    def session_watch(self, connection: HTTPConnection, every: Duration = 30.0) -> SessionWatch:
+        """End a WebSocket or an event stream with its session; see ``fastapi_sessionkit.session_watch``."""
+        return watch_of(request_session_of(connection.scope, "kit.session_watch", self), every)
 
     def regenerate_session(self, request: HTTPConnection) -> None:
         """Move to a new id; see ``fastapi_sessionkit.regenerate_session``."""

@@ -27,7 +27,7 @@ PROMISED = {
         "require_fresh"
     ),
     "requirements": "Requirement signed_in role permission any_permission fresh owner custom",
-    "mutation": "set_session update_session clear_session regenerate_session reauthenticate_session",
+    "mutation": "set_session update_session clear_session regenerate_session reauthenticate_session session_watch",
     "without waiting": "session_of session_reason",
     "guard": "RouterGuard Rule Access Decision public login_redirect_target",
     "storage": "SessionBackend SessionDirectory CookieBackend StoreBackend SessionStore SessionRecord MemoryStore",

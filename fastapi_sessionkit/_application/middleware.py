@@ -83,7 +83,7 @@ class SessionMiddleware:
             await self._serve(shared, scope, receive, send)
             return
         # A copy, so that scope and session are no cycle: both go with the request, without the garbage collector.
-        own = scope[SCOPE_KEY] = self._session_class(self.services, dict(scope), self.host, outer)
+        own = scope[SCOPE_KEY] = self._session_class(self.services, dict(scope), self.host, outer, send=send)
         answer = partial(self._answer, own, scope, receive, send)
         try:
             await self._serve(own, scope, receive, answer if scope["type"] == "http" else _closing(answer, scope))
@@ -93,6 +93,9 @@ class SessionMiddleware:
                 remember_session(error, own)
                 raise
         finally:
+            own.send = None  # it leads back here
+            if own.watches:
+                await own.stop_watching()
             if outer is not None and outer.app is not self.host:  # what is around the mounted application goes on
                 scope[SCOPE_KEY] = outer
 

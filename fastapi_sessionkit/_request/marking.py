@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any, Generic
 
 import anyio
-from starlette.types import Message, Scope
+from fastapi import HTTPException
+from starlette.types import Message, Scope, Send
 
 from ..access import NO_SEGMENTS, Access, Segments, Subject
 from ..backends.base import Loaded
@@ -40,6 +41,10 @@ class MarkedSession(Subject, Generic[M]):
         replaced: whether the commit failed and another response went out.
         judges: what has let this request in and where, so that it can be asked once more.
         late: what marks the response where it began before the session was asked for, and its first message.
+        issued: the token that the response carries, once it was made.
+        refusal: what the response is answered with in place of itself, because a watch has ended before it started.
+        send: sends a message to the client, past whatever waits for the commit; ``None`` when the request is over.
+        watches: the watches over this session, see ``watching.py``.
         guard: the innermost guard on the way that knows where a browser authenticates again; ``None``: there is none.
     """
 
@@ -60,18 +65,31 @@ class MarkedSession(Subject, Generic[M]):
         "closed",
         "failed",
         "guard",
+        "issued",
         "judges",
         "late",
         "loaded",
         "outer",
+        "refusal",
         "replaced",
         "scope",
+        "send",
         "services",
+        "watches",
     )  # fmt: skip
 
-    def __init__(self, services: Services[M], scope: Scope, app: object = None, outer: Any = None) -> None:
+    def __init__(
+        self,
+        services: Services[M],
+        scope: Scope,
+        app: object = None,
+        outer: Any = None,
+        *,
+        send: Send | None = None,
+        token: bytes | None = None,
+    ) -> None:
         self.services: Services[M] = services
-        self._tokens: Sequence[bytes] | None = None
+        self._tokens: Sequence[bytes] | None = None if token is None else (token,)
         if services.alternative is not None and (tokens := services.alternative.transport.read(scope)):
             self.services, self._tokens = services.alternative, tokens
         self.access: Access = services.access
@@ -89,6 +107,10 @@ class MarkedSession(Subject, Generic[M]):
         self.judges: Sequence[tuple[Judge, Scope]] = ()
         self.late: tuple[Callable[[Any, Message], None], Message] | None = None
         self.guard: Any = None
+        self.send: Send | None = send
+        self.issued: bytes | None = None
+        self.refusal: HTTPException | None = None
+        self.watches: Sequence[Any] = ()
         self._presented: Loaded | None = None  # what the client's token led to, even if its session has moved on since
         self._reason: Reason | None = None  # why its token led to nobody
         self._settled: bool = False  # whether ``session`` says who is signed in
@@ -117,6 +139,11 @@ class MarkedSession(Subject, Generic[M]):
         if self._tokens is None:
             self._tokens = self.services.transport.read(self.scope)
         return self._tokens
+
+    @property
+    def token(self) -> bytes | None:
+        """The one token that was sent, or that was chosen of several; ``None`` where there is none."""
+        return self.tokens[0] or None if len(self.tokens) == 1 else None
 
     @property
     def has_token(self) -> bool:

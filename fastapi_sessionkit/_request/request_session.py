@@ -3,6 +3,13 @@
 It lives in the ASGI scope and dies with its request. No global and no context variable holds a session.
 """
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from fastapi import HTTPException
+from starlette.types import Message
+
 from ..backends.base import Loaded
 from ..errors import NotAuthenticated
 from ..transport import Headers
@@ -10,6 +17,7 @@ from .changes import Action
 from .codec import M
 from .loading import LoadedSession
 from .saving import (
+    ISSUED,
     save_changes,
     save_sign_in,
     save_sign_out,
@@ -48,6 +56,9 @@ class RequestSession(LoadedSession[M]):
             NotAuthenticated: a session that was changed unseen turned out to be nobody's.
             SessionTooLarge: the session outgrew its token.
         """
+        if self.refusal is not None:
+            refusal, self.refusal = self.refusal, None
+            raise refusal
         marks = self._changes
         if marks is not None and (marks.unread or marks.action is Action.ROTATE) and self.loaded is None:
             await self.settle()
@@ -56,7 +67,12 @@ class RequestSession(LoadedSession[M]):
         self._notice_changes_in_place()
         if not self._touch_due and (self._changes is None or self._changes.is_empty):
             return []
-        return await unbroken(self.save(may_move=may_move))
+        return await unbroken(self._save(may_move=may_move))
+
+    async def _save(self, *, may_move: bool) -> Headers:
+        headers = await self.save(may_move=may_move)
+        self.issued = self.scope.pop(ISSUED, None)
+        return headers
 
     async def issue_token(self, session: M, ttl: float | None) -> str:
         """Begin a session whose token the application gives out; it is saved at once."""
@@ -74,6 +90,29 @@ class RequestSession(LoadedSession[M]):
             return await save_touch(services, loaded, self.scope)
         return await save_changes(services, loaded, marks, self.scope, may_move=may_move)
 
+    def end_connection(self, refusal: HTTPException, last: Message) -> "asyncio.Task[None] | None":
+        """End the connection that a watch was over: with the last message of its response, or a refusal in place of it.
+
+        Whoever sends afterwards is told that nobody listens any more.
+        """
+        if not self.closed:
+            self.refusal = refusal
+            self._marks()  # so that there is something to commit
+            return None
+        self.replaced = True
+        return None if self.send is None else asyncio.get_running_loop().create_task(_sent(self.send, last))
+
+    async def stop_watching(self) -> None:
+        """The request is over: nothing of it is watched any more."""
+        watches, self.watches = self.watches, ()  # they lead back here
+        for watch in watches:
+            await watch.stop()
+
     async def _presented_session(self) -> Loaded | None:
         """The session that the client came with."""
         return self._presented or await self._look()
+
+
+async def _sent(send: Callable[[Message], Awaitable[None]], last: Message) -> None:
+    with suppress(Exception):  # the client, or the application, was quicker
+        await send(last)

@@ -22,6 +22,9 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+ISSUED = "fastapi_sessionkit.issued"
+"""Where the scope says which token the response carries."""
+
 
 class SomebodyElses(Exception):
     """The session belongs to another user by now."""
@@ -165,6 +168,7 @@ def _apply_patches(services: Services[Any], changes: Changes, data: bytes) -> by
 
 
 def _write(services: Services[Any], token: str, record: SessionRecord, scope: Scope) -> Headers:
+    scope[ISSUED] = token.encode()
     max_age = None if opened(record.data).transient else services.lifetimes.remaining(record)
     services.reader.expect(token.encode(), record)
     return services.transport.write(token, max_age, scope)

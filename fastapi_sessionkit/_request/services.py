@@ -1,7 +1,9 @@
 """What the requests of a kit share."""
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field, replace
-from typing import Generic
+from typing import Any, Generic
+from weakref import WeakKeyDictionary
 
 from ..access import Access
 from ..backends.base import SessionBackend
@@ -40,6 +42,8 @@ class Services(Generic[M]):
     alternative: "Services[M] | None" = field(init=False)
     varies_by: bytes = field(init=False)
     reader: Reader[M] = field(init=False)
+    # What open connections share, by event loop and token; see looking.py.
+    looks: MutableMapping[Any, dict[bytes, Any]] = field(init=False, repr=False, default_factory=WeakKeyDictionary)
 
     def __post_init__(self) -> None:
         asks_again, issued, last = self.revalidation is not None, self.transport.issued, self.transports[-1]

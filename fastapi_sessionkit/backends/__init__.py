@@ -4,6 +4,7 @@
 its token is a signed random id. Both implement ``SessionBackend``, and so can anybody.
 """
 
+from ..stores.base import SessionFeed
 from .base import BackendContext, Change, Loaded, SessionBackend, SessionDirectory, SessionExplainer, Written
 from .signed import CookieBackend
 from .stored import StoreBackend
@@ -16,6 +17,7 @@ __all__ = [
     "SessionBackend",
     "SessionDirectory",
     "SessionExplainer",
+    "SessionFeed",
     "StoreBackend",
     "Written",
 ]

@@ -10,7 +10,7 @@ from .._settings import CLOCK_SKEW as CLOCK_SKEW  # noqa: PLC0414 - whoever impl
 from .._settings import offers
 from ..errors import ConfigurationError
 from ..reasons import Reason
-from ..stores.base import SessionRecord
+from ..stores.base import SessionFeed, SessionRecord
 from .keys import KeyedSigner
 
 Change = Callable[[SessionRecord], SessionRecord]
@@ -179,6 +179,11 @@ def absence_of(backend: object, token: bytes) -> Reason:
 def directory_of(backend: object) -> SessionDirectory | None:
     """The backend, where it can list and end sessions."""
     return cast("SessionDirectory", backend) if offers(backend, SessionDirectory) else None
+
+
+def feed_of(backend: object) -> SessionFeed | None:
+    """The backend, or the store, where it can tell of changes at once."""
+    return cast("SessionFeed", backend) if offers(backend, SessionFeed) else None
 
 
 def refuse_second_kit(backend: object, context: BackendContext | None) -> None:

@@ -18,7 +18,7 @@ from .._settings import offers
 from ..errors import ConfigurationError, StoreUnavailable
 from ..reasons import Reason
 from ..stores.base import ClockedStore, SessionRecord, SessionStore, StoreError
-from .base import BackendContext, Change, Loaded, Written, refuse_second_kit
+from .base import BackendContext, Change, Loaded, Written, feed_of, refuse_second_kit
 from .keys import is_signed
 from .pointers import HOPS, NOWHERE, data_before, honoured_until, pointer
 
@@ -220,6 +220,11 @@ class StoreBackend:
         """Drop what has expired; says how many records that were."""
         return await self._ask(self.store.purge())
 
+    def watch(self, key: str, changed: Callable[[], None]) -> Callable[[], None]:
+        """Tell of changes at once, where the store does; otherwise never."""
+        feed = feed_of(self.store)
+        return _nothing if feed is None else feed.watch(key, changed)
+
     async def aclose(self) -> None:
         """Close the store."""
         await self.store.aclose()
@@ -297,6 +302,10 @@ def _give_clock(store: Any, clock: Callable[[], float]) -> None:
         store.use_clock(clock)
     elif getattr(store, "clock", clock) is None:
         store.clock = clock
+
+
+def _nothing() -> None:
+    """What ends a watch that never began."""
 
 
 def _hashed(session_id: str) -> str:

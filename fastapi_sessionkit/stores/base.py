@@ -45,6 +45,23 @@ class SessionRecord:
 
 
 @runtime_checkable
+class SessionFeed(Protocol):
+    """What a store offers besides, and a backend over it, when it can tell at once that a session has changed.
+
+    ``session_watch`` asks for this method, never for a class, so a wrapper that passes it on keeps the ability.
+    """
+
+    def watch(self, key: str, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call ``changed`` soon after the record of a key was replaced or has gone; gives what puts an end to that.
+
+        ``touch`` and the expiry of a record need not be told. What is told may be nothing new (a connection to the engine
+        broke, so something may have been missed), and may come from another thread. It is a hint: whoever watches looks
+        every now and then all the same. Nothing here waits or raises.
+        """
+        ...
+
+
+@runtime_checkable
 class SessionStore(Protocol):
     """A place for records. Prove an implementation with ``fastapi_sessionkit.testing.SessionStoreContract``.
 

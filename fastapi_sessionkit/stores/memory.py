@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import partial
 
 from .._settings import require_clock, require_whole
 from .base import SessionRecord
@@ -55,6 +56,8 @@ class MemoryStore:
         self._warned = False
         # Whether a call has something to do first: look around at the first one, or make room after ``create``.
         self._pending: Callable[[], None] | None = self._look_around
+        # Who is to be told when the record of a key changes or goes.
+        self._told: dict[str, list[Callable[[], None]]] = {}
 
     def use_clock(self, clock: Callable[[], float]) -> None:
         """See ``ClockedStore.use_clock``."""
@@ -97,6 +100,7 @@ class MemoryStore:
             self._records.move_to_end(key)
         self._unindex(key, old)
         self._index(key, record)
+        self._tell(key)
         if record.expires_at < old.expires_at:
             self._watch(key, record.expires_at)
         self._catch_up()
@@ -148,6 +152,22 @@ class MemoryStore:
     async def aclose(self) -> None:
         """Does nothing: the sessions stay, because an application may be started again."""
 
+    def watch(self, key: str, changed: Callable[[], None]) -> Callable[[], None]:
+        """See ``SessionFeed.watch``."""
+        self._told.setdefault(key, []).append(changed)
+        return partial(self._tell_no_more, key, changed)
+
+    def _tell_no_more(self, key: str, changed: Callable[[], None]) -> None:
+        told = self._told.get(key, [])
+        if changed in told:
+            told.remove(changed)
+        if not told:
+            self._told.pop(key, None)
+
+    def _tell(self, key: str) -> None:
+        for changed in tuple(self._told.get(key, ())):
+            changed()
+
     def _now(self) -> float:
         return (self.clock or time.time)()
 
@@ -159,6 +179,7 @@ class MemoryStore:
         record = self._records.pop(key, None)
         if record is not None:
             self._unindex(key, record)
+            self._tell(key)
 
     def _catch_up(self) -> None:
         if self._pending is not None:

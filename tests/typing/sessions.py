@@ -1,8 +1,9 @@
 """Checked by mypy and pyright, never run: a kit knows the model of its sessions."""
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal, assert_type
 
-from fastapi import Depends, FastAPI, Request, WebSocket
+from fastapi import Depends, FastAPI, HTTPException, Request, WebSocket
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
@@ -15,9 +16,11 @@ from fastapi_sessionkit import (
     get_session_info,
     has_role,
     is_authenticated,
+    reauthenticate_session,
     regenerate_session,
     require_role,
     role,
+    session_watch,
     set_session,
     update_session,
 )
@@ -77,10 +80,20 @@ def mutation(request: Request, websocket: WebSocket) -> None:
     update_session(request, tier="premium")
     clear_session(websocket)
     regenerate_session(request)
+    reauthenticate_session(request)
     kit.set_session(request, AppSession(user_id="u"), ttl=60.0)
     kit.update_session(websocket, tier="premium")
     kit.clear_session(request)
     kit.regenerate_session(websocket)
+    kit.reauthenticate_session(request)
+
+
+async def watching(kit: SessionKit[AppSession], request: Request, websocket: WebSocket) -> None:
+    async with session_watch(websocket, every=10) as watch:
+        assert_type(watch.refusal, HTTPException | None)
+        await watch.ended.wait()
+    async with kit.session_watch(request, timedelta(minutes=1)) as other:
+        assert_type(other.ended.is_set(), bool)
 
 
 def mistakes(request: Request) -> None:
