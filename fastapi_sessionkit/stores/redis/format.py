@@ -172,6 +172,8 @@ class Script:
         return command("EVAL", self._source, 1, key, *arguments)
 
 
+# A change is told to whoever watches the key. Where the server's user may not, nothing fails by it (pcall).
+#
 # Positions in Lua count from 1: 2 rotated, 3-10 version, 11-18 expires, 19-26 last seen, 43-50 indexed until,
 # 51-66 tag, 67 on whose.
 
@@ -196,6 +198,7 @@ if stamp == '' then
     stamp = string.sub(head, 43, 66)
 end
 redis.call('SET', KEYS[1], front .. stamp .. back, 'PX', ttl)
+redis.pcall('PUBLISH', KEYS[1], '')
 return 1
 """)
 """1, or 0 when gone or moved on. Without a stamp also the old value, and nothing written, when the index must know
@@ -228,6 +231,7 @@ DELETE = Script("""
 local value = redis.call('GET', KEYS[1])
 if not value or string.sub(value, 67, 66 + #ARGV[1]) ~= ARGV[1] then return false end
 redis.call('DEL', KEYS[1])
+redis.pcall('PUBLISH', KEYS[1], '')
 return value
 """)
 """The value that was there, or nothing; only that user's when one is given."""

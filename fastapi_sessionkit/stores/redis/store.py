@@ -14,6 +14,7 @@ from ..._settings import Duration, in_seconds, require_clock
 from ...errors import ConfigurationError
 from .._explain import Explained
 from ..base import SessionRecord, StoreError
+from .feed import Feed
 from .format import (
     CREATE,
     DELETE,
@@ -68,6 +69,9 @@ class RedisStore:
     until they are next extended). What is acknowledged survives a crash as far as the server's own persistence goes
     (``appendonly yes``, ``appendfsync``), and a failover as far as its replication goes.
 
+    **Changes** are published on a channel that is called like the key, for ``session_watch``. Where an ACL forbids that
+    (``&<prefix>*`` allows it), they are noticed at the next look.
+
     **When the connection breaks** while a command is under way, nobody knows whether it was carried out. Reads,
     ``touch`` and index entries are repeated once on a new connection. ``create``, ``replace`` and ``delete`` are not,
     and raise: repeated after its own success a compare-and-set would answer ``False``.
@@ -98,11 +102,13 @@ class RedisStore:
         _require_prefix(prefix)
         self.clock = clock
         self._prefix = prefix
-        way = way_to(server, in_seconds(timeout, "RedisStore(timeout=...)"))
+        self._timeout = in_seconds(timeout, "RedisStore(timeout=...)")
+        way = way_to(server, self._timeout)
         self._open = way.open
         self._explained = Explained(way.place, reason)
         # Connections belong to an event loop, and tests run several: one set for each.
         self._wires: dict[asyncio.AbstractEventLoop, Wire] = {}
+        self._feeds: dict[asyncio.AbstractEventLoop, Feed] = {}
         self._under_way: set[asyncio.Task[Any]] = set()
 
     def use_clock(self, clock: Callable[[], float]) -> None:
@@ -202,9 +208,23 @@ class RedisStore:
         loop = asyncio.get_running_loop()
         if mine := [task for task in self._under_way if task.get_loop() is loop]:
             await asyncio.wait(mine)
+        feed = self._feeds.pop(loop, None)
+        if feed is not None:
+            await feed.aclose()
         wire = self._wires.pop(loop, None)
         if wire is not None:
             await wire.aclose()
+
+    def watch(self, key: str, changed: Callable[[], None]) -> Callable[[], None]:
+        """See ``SessionFeed.watch``. By pub/sub, over one connection for each event loop."""
+        loop = asyncio.get_running_loop()
+        feed = self._feeds.get(loop)
+        if feed is None:
+            wire = self._wire()  # forgets those of loops that have ended
+            for ended in [known for known in self._feeds if known.is_closed()]:
+                del self._feeds[ended]
+            feed = self._feeds[loop] = Feed(wire.connection, self._timeout)
+        return feed.watch(self._prefix + key, changed)
 
     # The user's index
 

@@ -46,6 +46,10 @@ class Wire(Protocol):
         """
         ...
 
+    async def connection(self, key: str) -> AbstractConnection:
+        """A connection of one's own, not open yet, to a server that tells of a key by pub/sub."""
+        ...
+
     async def aclose(self) -> None:
         """Close every connection."""
         ...
@@ -69,6 +73,10 @@ class Server:
             if call.sent and not again:
                 raise
         return await self._open().submit(payload).reply
+
+    async def connection(self, key: str) -> AbstractConnection:  # noqa: ARG002 - one server has every key
+        """See ``Wire.connection``."""
+        return self._connect()
 
     async def aclose(self) -> None:
         """See ``Wire.aclose``."""
@@ -111,6 +119,14 @@ class Cluster:
                     raise
                 repeated = True
         raise RedisError("the cluster's nodes send a command to each other: its slots are not settled")
+
+    async def connection(self, key: str) -> AbstractConnection:
+        """See ``Wire.connection``. Every node tells what is published on any."""
+        try:
+            return _new_connection(await self._primary(key))
+        except (ConnectionLost, TimedOut, RedisClusterException):
+            self._known = False
+            raise
 
     async def aclose(self) -> None:
         """See ``Wire.aclose``. The topology connections of a client of the user's own stay."""
@@ -157,9 +173,12 @@ class Cluster:
     def _open(self, node: ClusterNode) -> Line:
         line = self._lines.get(node.name)
         if line is None or not line.usable:
-            options = {**node.connection_kwargs, "retry": Retry(NoBackoff(), 0)}
-            line = self._lines[node.name] = Line(node.connection_class(**options), node.name, self._timeout)
+            line = self._lines[node.name] = Line(_new_connection(node), node.name, self._timeout)
         return line
+
+
+def _new_connection(node: ClusterNode) -> AbstractConnection:
+    return node.connection_class(**{**node.connection_kwargs, "retry": Retry(NoBackoff(), 0)})
 
 
 @dataclass(frozen=True, slots=True)
