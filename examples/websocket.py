@@ -8,6 +8,8 @@ Run one of these (``uvicorn[standard]`` brings the websockets package that it ne
 The browser sends the session's cookie with the handshake, so nothing has to be put into the address or into a first
 message. The guard refuses the handshake before the endpoint sees it when nobody is signed in, and also when a page of
 another origin opens the socket with somebody's cookie: CORS does not cover WebSockets.
+
+The socket ends with its session: sign out in another window, and it is closed at once, with code 4401.
 """
 
 import os
@@ -17,7 +19,16 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Form, Request, WebSocket
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from fastapi_sessionkit import RouterGuard, Rule, Session, SessionKit, clear_session, set_session
+from fastapi_sessionkit import (
+    MemoryStore,
+    RouterGuard,
+    Rule,
+    Session,
+    SessionKit,
+    clear_session,
+    session_watch,
+    set_session,
+)
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -36,7 +47,7 @@ PAGE = """<!doctype html>
 <script>
   const socket = new WebSocket(location.origin.replace(/^http/, "ws") + "/echo");
   const state = document.getElementById("state");
-  socket.onclose = () => state.textContent = "Not connected: sign in first.";
+  socket.onclose = (event) => state.textContent = event.code === 4401 ? "Signed out." : "Not connected: sign in first.";
   socket.onmessage = (event) => {
     const line = document.createElement("li");
     line.textContent = event.data;
@@ -51,8 +62,9 @@ PAGE = """<!doctype html>
 </script>
 """
 
-# Without a key in the environment every run makes its own, and a restart signs everybody out.
-kit = SessionKit(secret_key=os.environ.get("SESSIONKIT_SECRET_KEY") or secrets.token_urlsafe(32))
+# Without a key in the environment every run makes its own. A store on the server can tell that a session has ended; with
+# signed cookies nobody can, and only expiry would close the socket.
+kit = SessionKit(secret_key=os.environ.get("SESSIONKIT_SECRET_KEY") or secrets.token_urlsafe(32), backend=MemoryStore())
 Current = Annotated[Session, Depends(kit.require_session)]
 
 app = FastAPI(title="WebSocket", docs_url=None, redoc_url=None, openapi_url=None)
@@ -80,6 +92,7 @@ async def logout(request: Request) -> RedirectResponse:
 @app.websocket("/echo")
 async def echo(websocket: WebSocket, session: Current) -> None:
     await websocket.accept()
-    await websocket.send_text(f"Hello, {session.user_id}.")
-    async for text in websocket.iter_text():
-        await websocket.send_text(f"{session.user_id}: {text}")
+    async with session_watch(websocket):
+        await websocket.send_text(f"Hello, {session.user_id}.")
+        async for text in websocket.iter_text():
+            await websocket.send_text(f"{session.user_id}: {text}")

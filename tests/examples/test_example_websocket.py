@@ -1,11 +1,15 @@
 """``examples/websocket.py``: the session in a WebSocket."""
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from examples.websocket import app
+from tests.examples.serving import PATIENCE, cookie_of, served
 from tests.support import client_of
 
 ECHO = "wss://testserver/echo"
@@ -38,6 +42,18 @@ def test_the_handshake_is_refused_after_signing_out(client: TestClient) -> None:
 
     with pytest.raises((WebSocketDenialResponse, WebSocketDisconnect)), client.websocket_connect(ECHO):
         pass
+
+
+def test_the_socket_is_closed_at_once_when_one_signs_out() -> None:
+    with served(app) as host:
+        headers = cookie_of(host, "Ada")
+        with connect(f"ws://{host}/echo", additional_headers=headers) as socket:
+            assert socket.recv(PATIENCE) == "Hello, Ada."
+            httpx.post(f"http://{host}/logout", headers=headers)
+            with pytest.raises(ConnectionClosed):
+                socket.recv(PATIENCE)
+
+        assert (socket.close_code, socket.close_reason) == (4401, "The session has ended")
 
 
 def test_cross_site_websocket_hijacking_is_refused(client: TestClient) -> None:
