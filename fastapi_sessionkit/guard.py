@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from ._frozen import Frozen
-from ._paths.denial import denial_error, is_navigation, page_to_return_to, redirect, refusal
+from ._paths.denial import denial_error, follows, is_navigation, page_of, page_to_return_to, redirect, refusal
 from ._paths.patterns import Pattern
 from ._paths.preflight import answers_preflight, is_preflight, route_answers_preflight
 from ._paths.redirects import checked_target, next_target, path_of, wanted_page
@@ -284,12 +284,37 @@ class RouterGuard(Frozen):
         refused = refusal(str(decision.requirement), signed_in=somebody, max_age=decision.max_age)
         if decision.max_age is not None:
             return await self.step_up_error(refused, scope, subject)
-        target = None if decision.rule is None else decision.rule.redirect_to
-        if somebody and self._home.matches(path) and self._is_login_page(target):
-            target = None  # the login page would send it straight back
-        if not somebody:
-            target = target or self.login_path
+        target = self._target(decision)
+        if target is not None and follows(scope) and await self._leads_in_circles(target, path, scope, subject):
+            target = None
         return denial_error(scope, refused, target, back=not somebody)
+
+    def _target(self, decision: Decision) -> str | None:
+        """Where a browser is sent that may not see a page."""
+        target = None if decision.rule is None else decision.rule.redirect_to
+        return target if decision.signed_in else target or self.login_path
+
+    async def _leads_in_circles(self, target: str, path: str, scope: Scope, subject: Subject) -> bool:
+        """Whether a browser that is sent to a page would come back to one that it has been to, and never to an end."""
+        seen = {page_of(path)} if scope.get("method") in {"GET", "HEAD"} else set()
+        following: str | None = target
+        while following is not None:
+            page = page_of(following)
+            if page in seen:
+                return True
+            seen.add(page)
+            following = await self._next(page, subject)
+        return False
+
+    async def _next(self, page: str, subject: Subject) -> str | None:
+        """Where a browser is sent that gets a page of this application; ``None`` where it ends there."""
+        choice = self._choice("GET", page)
+        decision = await self._decide(choice, page, subject)
+        if not decision.allowed:
+            target = None if decision.max_age is not None else self._target(decision)
+            return None if target is None or page_of(target) == page else target
+        sends_home = choice is self._login and not subject.is_nobody and not self._home.matches(page)
+        return self.home_path if sends_home else None
 
     async def step_up_error(
         self, refused: Callable[..., HTTPException], scope: Scope, subject: Subject
@@ -317,9 +342,6 @@ class RouterGuard(Frozen):
             return False
         path = route_path({"path": unquote(path_of(page)), "root_path": scope.get("root_path", "")})
         return (await self._decide(self._choice("GET", path), path, subject)).max_age is not None
-
-    def _is_login_page(self, target: str | None) -> bool:
-        return target is not None and self._choice("GET", path_of(target)) is self._login
 
 
 def login_redirect_target(request: HTTPConnection, default: str = "/") -> str:

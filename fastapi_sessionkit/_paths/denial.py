@@ -80,6 +80,11 @@ def is_navigation(scope: Scope) -> bool:
     return mode == "navigate" if mode is not None else "text/html" in headers.get("accept", "").lower()
 
 
+def follows(scope: Scope) -> bool:
+    """Whether this client goes where it is sent."""
+    return is_navigation(scope) or (scope["type"] == "http" and _is_htmx(scope))
+
+
 def _is_safe(scope: Scope) -> bool:
     return scope.get("method") in {"GET", "HEAD"}
 
@@ -89,8 +94,9 @@ def _is_htmx(scope: Scope) -> bool:
 
 
 def _is_same_page(target: str, wanted: str) -> bool:
-    return _page(target) == _page(wanted)
+    return page_of(target) == page_of(wanted)
 
 
-def _page(url: str) -> str:
+def page_of(url: str) -> str:
+    """The path that a router sees, without a slash at its end."""
     return unquote(path_of(url)).rstrip("/") or "/"
