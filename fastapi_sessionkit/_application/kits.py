@@ -98,7 +98,9 @@ def gate_of(app: object, kit: object) -> tuple[RouterGuard | None, Callable[[Sco
         given: Mapping[str, Any] = middleware.kwargs
         services = given.get("services")
         if isinstance(services, Services) and services.kit is kit:
-            return given["guard"], given["public_endpoints"]
+            guard: Any = given["guard"]
+            public_endpoints: Any = given["public_endpoints"]
+            return guard, public_endpoints
     return None, leads_to_public
 
 

@@ -135,9 +135,10 @@ def keepers_of_routes(app: Starlette) -> Iterator[tuple[Any, str]]:
         if isinstance(keeper, Router):
             below = (getattr(route, "original_router", None) or mounted(route) for route in keeper.routes)
             yield from ((route, "app") for route in keeper.routes if isinstance(route, Mount | Host))
-        if hasattr(keeper, "_low_priority_routes"):  # FastAPI's, of frontends
+        frontends = getattr(keeper, "_low_priority_routes", None)  # FastAPI's
+        if frontends is not None:
             yield keeper, "_low_priority_routes"
-            below = (*below, *(each for each in keeper._low_priority_routes if hasattr(each, "routes")))  # noqa: SLF001
+            below = (*below, *(each for each in frontends if hasattr(each, "routes")))
         found += [each for each in below if each is not None and all(each is not known for known in found)]
 
 

@@ -130,7 +130,7 @@ def _loops(facts: Facts) -> Iterator[Finding]:
             while (after := _sent_on(facts, guard, way[-1])) is not None and after not in way:
                 way.append(after)
             between_two = {way[-1], after} == {path_of(guard.home_path), path_of(guard.login_path or "")}
-            if after == way[0] and len(way) > 1 and not between_two:
+            if after is not None and after == way[0] and len(way) > 1 and not between_two:
                 yield Finding(
                     "redirect-loop", min(way), f"Who is refused is sent in a circle: {' to '.join([*way, after])}",
                     "Let redirect_to name a page that everybody may see",

@@ -73,7 +73,8 @@ class Person:
 def people(given: "Iterable[Person | str] | Mapping[str, str | Iterable[str]]") -> list[Person]:
     """People, however they are given: as such, as texts that ``Person.read`` takes, or as atoms by name."""
     if isinstance(given, Mapping):
-        given = [_person(name, atoms) for name, atoms in given.items()]
+        named = cast("Mapping[str, str | Iterable[str]]", given)
+        return [_person(name, atoms) for name, atoms in named.items()]
     return [each if isinstance(each, Person) else Person.read(each) for each in given]
 
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -77,7 +77,7 @@ def _shared_cookie_name(facts: Facts) -> Iterator[Told]:
 def _cors(facts: Facts) -> Iterator[Told]:
     for middleware in facts.middleware:
         kind: Any = middleware.cls
-        options: Mapping[str, Any] = middleware.kwargs
+        options: dict[str, Any] = dict(middleware.kwargs)
         if not isinstance(kind, type) or not issubclass(kind, CORSMiddleware) or not options.get("allow_credentials"):
             continue
         origins, pattern = options.get("allow_origins", ()), options.get("allow_origin_regex")

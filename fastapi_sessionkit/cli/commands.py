@@ -33,7 +33,7 @@ from .pages import matrix_page, routes_page
 
 T = TypeVar("T")
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -47,7 +47,7 @@ def _page(title: str, summary: str, columns: list[tuple[str, str]], rows: Iterab
         for number, (name, note) in enumerate(columns)
     )
     texts = {"TITLE": escape(title), "SUMMARY": escape(summary), "HEAD": head, "ROWS": "\n".join(rows)}
-    template = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    template = files("fastapi_sessionkit.cli").joinpath("page.html").read_text(encoding="utf-8")
     return re.sub("<!--([A-Z]+)-->", lambda found: texts[found[1]], template)
 
 

@@ -160,7 +160,7 @@ def test_an_endpoint_that_is_marked_public_is_an_end() -> None:
     assert list(walked(client_of(app), "/a")) == [("/a", 302), ("/no", 200)]
 
 
-conditions = st.sampled_from(
+conditions: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [{"public": True}, {"role": "admin"}, {"role": "user"}, {"roles": ["user", "admin"]}, {"fresh": 60}]
 )
 targets = st.sampled_from([None, *PAGES])
