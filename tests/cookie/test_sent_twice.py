@@ -72,6 +72,15 @@ def test_what_led_to_a_session_that_has_ended_does_not_count(ended: str, clock: 
     assert who(site, cookies(old, ada)) == "ada"
 
 
+def test_what_an_absolute_timeout_that_is_shorter_now_has_ended_does_not_count(clock: Clock) -> None:
+    store = MemoryStore(clock=clock)
+    old = Site(backend=store, clock=clock).token("eve")
+    clock.advance(200)
+    site = Site(backend=store, clock=clock, absolute_timeout=100)
+
+    assert who(site, cookies(old, site.token("ada"))) == "ada"
+
+
 @pytest.mark.anyio
 async def test_a_flood_of_cookies_is_nobodys_and_asks_nothing() -> None:
     backend = Watched()
