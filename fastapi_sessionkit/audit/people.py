@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import cast
 
 from ..access import NO_SEGMENTS, Segments, Subject
 from ..errors import ConfigurationError
