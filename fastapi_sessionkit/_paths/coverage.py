@@ -53,10 +53,19 @@ def coverage(pattern: Pattern, template: str) -> Coverage:
     """
     if template and not template.startswith("/"):
         return Coverage.POSSIBLE
+    if _begin_apart(pattern, template):
+        return Coverage.NEVER
     parts = _parts(template, tuple([(name, known.regex) for name, known in CONVERTOR_TYPES.items()]))
     if parts is None or not _can_match(pattern.automaton, parts):
         return Coverage.NEVER
     return Coverage.CERTAIN if _must_match(pattern.automaton, parts) else Coverage.POSSIBLE
+
+
+def _begin_apart(pattern: Pattern, template: str) -> bool:
+    """Whether their first segments are two texts, which is plain for most of many rules and routes."""
+    first = pattern.atoms[0] if pattern.atoms else REST
+    segment = template[1:].partition("/")[0]
+    return first not in {ONE, REST} and "{" not in segment and segment != first
 
 
 def covers(earlier: Pattern, later: Pattern) -> bool:
