@@ -51,12 +51,24 @@ class Choice:
     requirement: Requirement | None
     reason: str
 
+    @property
+    def is_fallback_that_asks(self) -> bool:
+        """Whether it is global protection: of the choices without a rule nothing else asks for anything."""
+        return self.rule is None and self.requirement is not None
+
+    def for_endpoint(self, *, public: bool) -> "Choice":
+        """The same; an open one where it is global protection and the endpoint is marked ``@public``."""
+        return MARKED if public and self.is_fallback_that_asks else self
+
     def required(self, access: Access) -> Requirement | None:
         """What is asked here: a rule's own conditions, or the kit's ``Access(check=...)`` instead of them."""
         check = access.check
         if check is None or self.rule is None or self.requirement is None:
             return self.requirement
         return check_of_session(partial(check, self.rule), name_of(check))
+
+
+MARKED = Choice(Pattern("/**"), None, None, "the endpoint is marked @public")
 
 
 @dataclass(frozen=True)
@@ -75,10 +87,10 @@ class Decisions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_index", PatternIndex((choice.pattern, choice) for choice in self.choices))
 
-    def with_fallback(self, fallback: Choice) -> "Decisions":
-        """The same choices with another fallback."""
+    def for_endpoint(self, *, public: bool) -> "Decisions":
+        """The same for an endpoint that is marked ``@public``, or not: no fallback asks the former for anything."""
         made = copy.copy(self)
-        object.__setattr__(made, "fallback", fallback)
+        object.__setattr__(made, "fallback", self.fallback.for_endpoint(public=public))
         return made
 
     def find(self, path: str) -> Choice:

@@ -40,7 +40,6 @@ _EVERYTHING = Pattern("/**")
 _AMBIGUOUS = Choice(_EVERYTHING, None, None, "ambiguous path")
 _OPEN = Choice(_EVERYTHING, None, None, "no rule matches")
 _PROTECTED = Choice(_EVERYTHING, None, signed_in, "global protection")
-_MARKED = Choice(_EVERYTHING, None, None, "the endpoint is marked @public")
 _PREFLIGHT = Decision(allowed=True, rule=None, reason="a CORS preflight, which carries no session")
 
 
@@ -143,11 +142,6 @@ class RouterGuard(Frozen):
         """
         return self._decisions.get(method.upper()) or self._decisions[""]
 
-    def endpoint_decisions(self, method: str, *, public: bool) -> Decisions:
-        """The same for an endpoint: to one that is marked ``@public`` global protection does not apply."""
-        found = self.decisions(method)
-        return found.with_fallback(_MARKED) if public and found.fallback is _PROTECTED else found
-
     async def decide(
         self,
         method: str,
@@ -168,10 +162,9 @@ class RouterGuard(Frozen):
             age: seconds since the user signed in, for ``fresh``.
             public: whether the endpoint at that path is marked ``@public``.
         """
-        choice = self._choice(method, path)
-        if public and choice is _PROTECTED:
-            choice = _MARKED
-        return await self._decide(choice, path, Subject(session, access, age))
+        return await self._decide(
+            self._choice(method, path).for_endpoint(public=public), path, Subject(session, access, age)
+        )
 
     def allows_now(
         self, method: str, path: str, own: RequestSession[Any], caller: str, *, public: bool = False
@@ -181,10 +174,10 @@ class RouterGuard(Frozen):
         Raises:
             ConfigurationError: the session is not loaded, or a check is asynchronous. Its message names the caller.
         """
-        choice = self._choice(method, path)
+        choice = self._choice(method, path).for_endpoint(public=public)
         if choice is _AMBIGUOUS:
             return False
-        requirement = None if public and choice is _PROTECTED else choice.required(own.access)
+        requirement = choice.required(own.access)
         if requirement is None:
             return True
         require_no_waiting(requirement, own.access, caller)
@@ -223,8 +216,8 @@ class RouterGuard(Frozen):
         choice = self._remembered(method, path) if short else self._find(method, path)  # each call would cost here
         if root and is_ambiguous(scope["path"]):
             choice = _AMBIGUOUS
-        elif choice is _PROTECTED and is_marked(scope):
-            choice = _MARKED
+        elif choice.is_fallback_that_asks:
+            choice = choice.for_endpoint(public=is_marked(scope))
         access = own.access
         requirement = choice.requirement if access.check is None else choice.required(access)
         if requirement is None:

@@ -81,7 +81,7 @@ def cases(
     guard: RouterGuard, method: str, template: str, access: Access, *, public: bool = False, by: str = "gate"
 ) -> Iterator[Case]:
     """What a guard requires on a template's paths: certain for all of them last, what is only possible before."""
-    for where, choice in _choices(guard.endpoint_decisions(method, public=public), template):
+    for where, choice in _choices(guard.decisions(method).for_endpoint(public=public), template):
         requirement = choice.required(access)
         yield Case(where, requirement, (Said(by, requirement, choice),))
 

@@ -4,18 +4,20 @@ The gate stands in front of routing, and ``@public`` on an endpoint is its busin
 of the router, as that will. Whatever routes in a way of its own is not followed, and its endpoint counts as not marked.
 """
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Host, Match, Mount, Router
+from starlette.routing import BaseRoute, Host, Match, Mount, Router, compile_path
 from starlette.types import Scope
 
 from ..guard import route_path
 from ..markers import is_public
+from .kits import routes_below
 from .routes import in_place, keepers_of_routes, mounted
 
 _REMEMBERED, _REMEMBERED_LENGTH = 1_024, 256
@@ -32,30 +34,37 @@ class PublicEndpoints:
 
     def __init__(self, app: Starlette) -> None:
         self._app = app
-        self._has_any = self._paths_tell = False
+        self._marked: list[re.Pattern[str]] = []
+        self._paths_tell = False
         self._remembered: Callable[[_Request], bool] = self._look
 
     def look_again(self) -> None:
         """Forget what was found, for the application is complete, or its routes have changed."""
         self._remembered = lru_cache(_REMEMBERED)(self._look)
-        routes = [context for router in _routers(self._app) for context in iter_route_contexts(router.routes)]
-        self._has_any = any(is_public(_endpoint(context)) for context in routes)
-        self._paths_tell = all(_matches_by_path(context.original_route) for context in routes)
+        marked = {at + route.template for at, _, route in routes_below(self._app) if route.is_public}
+        self._marked = [compile_path(template)[0] for template in marked]
+        routers = [keeper for keeper, name in keepers_of_routes(self._app) if name == "routes"]
+        self._paths_tell = all(_matches_by_path(route) for router in routers for route in router.routes)
 
     def __call__(self, scope: Scope) -> bool:
         """Whether this request comes to a marked endpoint; in doubt it does not."""
-        if not self._has_any:
+        if not self._marked or not self._may_be_marked(route_path(scope)):
             return False
         request = (scope["type"], scope.get("method", "GET"), scope.get("root_path", ""), scope["path"])
         if self._paths_tell and sum(map(len, request)) <= _REMEMBERED_LENGTH:
             return self._remembered(request)
         return self._finds_public(scope)
 
+    def _may_be_marked(self, path: str) -> bool:
+        """Whether a marked endpoint has such a path at all: for other paths there is no need to ask every route."""
+        return any(known.match(path) or known.match(_other_spelling(path)) for known in self._marked)
+
     def _look(self, request: _Request) -> bool:
         return self._finds_public(dict(zip(("type", "method", "root_path", "path"), request, strict=True)))
 
     def _finds_public(self, scope: Scope) -> bool:
         try:
+            # A copy, for FastAPI's routes note in the scope what they are asked about.
             return _leads_to_public(self._app.router, {"headers": [], **scope})
         except Exception:  # noqa: BLE001 - a convertor of the application's raised: routing will say so, to those let in
             return False
@@ -66,7 +75,7 @@ def _leads_to_public(router: Router, scope: Scope) -> bool:
         return False
     missed = True
     for listed in router.routes:
-        match, _ = listed.matches(dict(scope))
+        match, _ = listed.matches(scope)
         if match is Match.FULL:
             return _is_public_route(listed, scope)
         missed = missed and match is Match.NONE
@@ -79,7 +88,7 @@ def _is_public_route(listed: BaseRoute, scope: Scope) -> bool:
         if context.original_route is not listed and not _is_known(context.original_route, "matches"):
             return False  # asked without the router that it is included with, it would say something else
         route = in_place(context)
-        match, child = route.matches(dict(scope))
+        match, child = route.matches(scope)
         if match is Match.FULL:
             return _is_public_endpoint(context, {**scope, **child})
     return False
@@ -99,22 +108,21 @@ def _is_redirected_to_public(router: Router, scope: Scope) -> bool:
     path = scope["path"]
     if scope["type"] != "http" or not router.redirect_slashes or route_path(scope) == "/":
         return False
-    other = {**scope, "path": path.rstrip("/") if path.endswith("/") else f"{path}/"}
+    other = {**scope, "path": _other_spelling(path)}
     for listed in router.routes:
-        match, _ = listed.matches(dict(other))
+        match, _ = listed.matches(other)
         if match is not Match.NONE:
             return match is Match.FULL and _is_public_route(listed, other)
     return False
 
 
+def _other_spelling(path: str) -> str:
+    return path.rstrip("/") if path.endswith("/") else f"{path}/"
+
+
 def _endpoint(context: RouteContext) -> Any:
     is_mount = isinstance(context.original_route, Mount | Host)
     return getattr(in_place(context), "app" if is_mount else "endpoint", None)
-
-
-def _routers(app: Starlette) -> Iterable[Router]:
-    """The application's routers, without those that are included: the routes of these are among the others'."""
-    return [keeper for keeper, name in keepers_of_routes(app) if name == "routes"]
 
 
 def _matches_by_path(route: BaseRoute) -> bool:

@@ -127,7 +127,7 @@ class Question:
     def _step_of_guard(self, by: str, guard: RouterGuard, path: str, *, public: bool) -> Step:
         if is_ambiguous(path):
             return Step(by, None, "ambiguous path", _AMBIGUOUS)
-        choice = guard.endpoint_decisions(self._http_method, public=public).find(path)
+        choice = guard.decisions(self._http_method).find(path).for_endpoint(public=public)
         requirement = choice.required(self.services.access)
         segments: Segments = choice.pattern.named_segments(path) if choice.pattern.names else NO_SEGMENTS
         reason = choice.reason if choice.rule is None else f"rule {choice.rule}"

@@ -63,7 +63,7 @@ class Facts:
         operation = next(
             (each for each in self.operations if each.method == "GET" and path_regex(each).match(path)), None
         )
-        return guard.endpoint_decisions("GET", public=operation is not None and operation.is_marked).find(path)
+        return guard.decisions("GET").find(path).for_endpoint(public=operation is not None and operation.is_marked)
 
     def required(self, choice: Choice) -> Requirement | None:
         """What that asks for, or what the kit's own check does."""
