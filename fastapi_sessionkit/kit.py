@@ -1,11 +1,12 @@
 """``SessionKit``: the settings in one place, wired together and put on an application."""
 
+import logging
 import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Generic
+from typing import Annotated, Any, Generic, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
@@ -34,6 +35,7 @@ from ._request.visitors import NO_USERS
 from ._settings import Duration, answers_at_once, in_seconds, is_asynchronous, offers, require_bool, require_list, takes
 from .access import Access
 from .audit import Audit
+from .audit.acceptance import report_findings
 from .backends import BackendContext, CookieBackend, SessionBackend, StoreBackend
 from .backends.base import directory_of
 from .backends.keys import new_session_id
@@ -59,9 +61,12 @@ from .session import Session, SessionInfo
 from .stores.base import SessionStore
 from .watching import SessionWatch, watch_of
 
+logger: logging.Logger = logging.getLogger(__name__)
+
 M = TypeVar("M", bound=BaseModel, default=Session)
 T = TypeVar("T")
 
+Check: TypeAlias = Literal["log", "raise", "off"]
 ENVIRONMENT = "SESSIONKIT_SECRET_KEY"
 _IDLE_TIMEOUT = timedelta(days=7)
 _SHORTEST = 32
@@ -195,7 +200,14 @@ class SessionKit(Generic[M]):
         self._purge_every = None if purge_every is None else in_seconds(purge_every, "purge_every")
         self.sessions: SessionManager[M] = SessionManager(self.services)
 
-    def install(self, app: Starlette, *, guard: RouterGuard | None = None, preload: Iterable[str] = ()) -> None:
+    def install(
+        self,
+        app: Starlette,
+        *,
+        guard: RouterGuard | None = None,
+        preload: Iterable[str] = (),
+        check: Check = "log",
+    ) -> None:
         """Put the kit on an application, before or after routes, routers and other middleware are added.
 
         With a guard it protects the whole application: mounts, static files, the documentation and unknown paths
@@ -203,9 +215,12 @@ class SessionKit(Generic[M]):
 
         Args:
             app: the application.
-            guard: protects it.
+            guard: protects the whole application.
             preload: patterns of paths, as rules have them, where the session is loaded before the application is called,
                 so that plain functions such as a template's context have it by ``session_of(request)``.
+            check: what becomes of the audit's findings at startup. ``"log"``: rules and pages that are wrong are warnings,
+                and all findings one line at INFO; ``"raise"``: what nobody has accepted fails the start; ``"off"``: nothing.
+                What can't work fails the start in any case.
 
         Raises:
             ConfigurationError: a setting can't work as written, it is installed already, its cookie, or what OpenAPI calls
@@ -217,6 +232,8 @@ class SessionKit(Generic[M]):
         if guard is not None and self.services.anonymous:
             raise ConfigurationError(f"install(guard=...): {NO_USERS}")
         preloaded = tuple(map(Pattern, require_list(preload, "install(preload=...)", '["/pages/**"]')))
+        if check not in get_args(Check):
+            raise ConfigurationError(f'install(check=...) is "log", "raise" or "off", not {check!r}')
         self._check_rules(guard)
         public_endpoints = PublicEndpoints(app)
         app.user_middleware.append(
@@ -229,7 +246,7 @@ class SessionKit(Generic[M]):
                 lifecycle=Lifecycle(
                     app,
                     lambda: self._check(app, guard, public_endpoints),
-                    lambda: report(app, self.services, guard),
+                    lambda: self._report(app, guard, check),
                     self.backend,
                     self._purge_every,
                 ),
@@ -258,6 +275,12 @@ class SessionKit(Generic[M]):
                 self._readable(call.requirement)
                 if isinstance(call, Required):
                     call.transport = self.services.transport
+
+    def _report(self, app: Starlette, guard: RouterGuard | None, check: Check) -> None:
+        if check == "log":
+            report(app, self.services, guard)
+        if check == "raise" or (check == "log" and logger.isEnabledFor(logging.INFO)):
+            report_findings(self.audit(app).findings, must_be_none=check == "raise")
 
     def _check_rules(self, guard: RouterGuard | None) -> None:
         for rule in guard.rules if guard is not None else ():

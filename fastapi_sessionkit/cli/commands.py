@@ -11,11 +11,11 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 
 from ..audit import Change, Explanation, Operation, Person, Step
+from ..audit.acceptance import accepted_findings, reason_for, unused
 from ..audit.operations import in_words
 from ..errors import SessionKitError, StoreUnavailable
 from ..kit import SessionKit
 from ..manager import ActiveSession
-from .acceptance import accepted_findings, reason_for, unused
 from .discovery import Found, UsageError, find
 from .formats import (
     change_data,

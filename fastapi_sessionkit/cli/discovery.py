@@ -5,7 +5,6 @@ That is: an import string, a file, the ``entrypoint`` of ``[tool.fastapi]`` in `
 
 import importlib
 import sys
-import tomllib
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,10 @@ from starlette.applications import Starlette
 
 from .._request.lookup import installed
 from ..audit import Audit
+from ..audit.acceptance import PROJECT, project_settings
 from ..kit import SessionKit
 
 _USUAL = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
-PROJECT = "pyproject.toml"
 
 
 class UsageError(Exception):
@@ -51,20 +50,6 @@ def find(where: str | None, kit: str | None = None) -> Found:
     """
     app = _application(where or _entrypoint() or _usual_file())
     return Found(app, _kit_on(app, kit))
-
-
-def project_settings(tool: str) -> dict[str, Any]:
-    """What ``pyproject.toml`` in this folder says about a tool."""
-    path = Path(PROJECT)
-    if not path.is_file():
-        return {}
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get(tool, {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError) as error:
-        raise UsageError(f"{PROJECT} can't be read: {error}") from None
-    if not isinstance(settings, dict):
-        raise UsageError(f"{PROJECT}: [tool.{tool}] is a table")
-    return settings
 
 
 def _entrypoint() -> str | None:
