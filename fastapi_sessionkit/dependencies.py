@@ -127,8 +127,10 @@ class Required(_Asks[M], SecurityBase):
         await self._require(self._subject(own, scope), own, scope)
 
     async def _require(self, subject: Subject, own: RequestSession[Any], scope: Scope) -> None:
-        if await refusal_of(self.requirement, subject) is None:
+        reason = await refusal_of(self.requirement, subject)
+        if reason is None:
             return
+        own.announce("denied", reason)
         max_age = await age_that_would_do(self.requirement, subject)
         refused = refusal(str(self.requirement), signed_in=not subject.is_nobody, max_age=max_age)
         if max_age is None or own.guard is None:

@@ -235,6 +235,7 @@ class RouterGuard(Frozen):
         if self.debug:
             _log(decision, method, path, subject.session if decision.signed_in else None)
         if not decision.allowed:
+            own.announce("denied", decision.reason)
             raise await self._error(choice, decision, path, scope, subject)
         if choice is self._login and method == "GET" and is_navigation(scope):
             await self._send_home(own, scope, path)

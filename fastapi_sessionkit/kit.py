@@ -24,6 +24,7 @@ from ._application.report import report
 from ._application.routes import served_routes
 from ._paths.denial import Redirected, redirect_response
 from ._paths.patterns import Pattern
+from ._request.announcing import Announcer, require_names
 from ._request.codec import SessionCodec
 from ._request.lifetimes import Lifetimes
 from ._request.lookup import request_session_of
@@ -43,6 +44,7 @@ from .bearer import BearerToken
 from .cookie import CookieSettings, SessionCookie
 from .dependencies import Asked, Given, Required, checked_requirement
 from .errors import ConfigurationError
+from .events import EventName, Handler
 from .guard import RouterGuard
 from .manager import SessionManager
 from .mutation import begin_session, one_update
@@ -65,6 +67,7 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=BaseModel, default=Session)
 T = TypeVar("T")
+H = TypeVar("H", bound=Handler)
 
 Check: TypeAlias = Literal["log", "raise", "off"]
 ENVIRONMENT = "SESSIONKIT_SECRET_KEY"
@@ -163,16 +166,15 @@ class SessionKit(Generic[M]):
         self.scheme_name: str = transport.scheme_name
         self.backend: SessionBackend = _backend(backend)
         self._keys = _secret_keys(secret_key)
-        self.backend.bind(
-            BackendContext(
-                secret_keys=self._keys,
-                salt=f"fastapi_sessionkit:{name}:{self.cookie_name}",
-                clock=_checked_function(clock, "clock"),
-                new_id=_checked_function(new_id, "new_id"),
-                token_limit=transport.limit,
-                max_sessions_per_user=self._checked_most(max_sessions_per_user),
-            )
+        context = BackendContext(
+            secret_keys=self._keys,
+            salt=f"fastapi_sessionkit:{name}:{self.cookie_name}",
+            clock=_checked_function(clock, "clock"),
+            new_id=_checked_function(new_id, "new_id"),
+            token_limit=transport.limit,
+            max_sessions_per_user=self._checked_most(max_sessions_per_user),
         )
+        self.backend.bind(context)
         codec = SessionCodec(self.model, release(model_version, migrate))
         if anonymous:
             _require_fresh_session(codec)
@@ -186,6 +188,7 @@ class SessionKit(Generic[M]):
             access=_checked(access, Access, "access"),
             lifetimes=_lifetimes(idle_timeout, absolute_timeout, clock),
             rotation_grace=in_seconds(rotation_grace, "rotation_grace", zero=True),
+            events=Announcer(context.signer("fingerprint"), clock),
             revalidation=_revalidation(revalidate, in_seconds(revalidate_every, "revalidate_every", zero=True), clock),
             anonymous=anonymous,
         )
@@ -248,7 +251,8 @@ class SessionKit(Generic[M]):
                     lambda: self._check(app, guard, public_endpoints),
                     lambda: self._report(app, guard, check),
                     self.backend,
-                    self._purge_every,
+                    events=self.services.events,
+                    purge_every=self._purge_every,
                 ),
                 public_endpoints=public_endpoints,
             )
@@ -256,6 +260,25 @@ class SessionKit(Generic[M]):
         app.add_exception_handler(Redirected, redirect_response)
         self._installed.append((app, guard))
         document(app, self.services, guard)
+
+    def on(self, *names: EventName) -> Callable[[H], H]:
+        """Have a function told of events: ``@kit.on("signed_in", "signed_out")``.
+
+        It gets a ``fastapi_sessionkit.events.SessionEvent``, after what it says has happened and was saved. A plain
+        function runs in a thread of its own, an async one on the event loop. No request waits for it or fails by it: what
+        it raises is logged, an async one is stopped after five seconds, and where a thousand events wait for it, those that
+        come after are dropped, which is logged too.
+
+        Raises:
+            ConfigurationError: there is no event of such a name, or this is no function of one event.
+        """
+        require_names(names)
+
+        def register(handler: H) -> H:
+            self.services.events.add(names, handler)
+            return handler
+
+        return register
 
     def _check(self, app: Starlette, guard: RouterGuard | None, public_endpoints: PublicEndpoints) -> None:
         """What only a complete application shows: at startup, and again when its routes have changed."""

@@ -15,10 +15,11 @@ from ._request.codec import M, Misfit, SessionCodec, is_storable
 from ._request.envelope import opened
 from ._request.lookup import request_session_of_kit
 from ._request.request_session import SCOPE_KEY, RequestSession
-from ._request.saving import SomebodyElses, privileges_of, user_id_of
+from ._request.saving import SomebodyElses, announce_of_record, privileges_of, user_id_of
 from ._request.services import Services
 from .backends.base import Loaded, SessionDirectory, directory_of
 from .errors import ConfigurationError
+from .events import EventName
 from .stores.base import SessionRecord
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -87,12 +88,37 @@ class SessionManager(Generic[M]):
         """
         directory = self._directory()
         # Whatever a client sends: what can't be a key of a store must not reach one, where it may be an error.
-        return _HANDLE.fullmatch(handle) is not None and await directory.end(handle, user_id=user_id)
+        if _HANDLE.fullmatch(handle) is None:
+            return False
+        record = await self._record_to_tell(handle, user_id)
+        ended = await directory.end(handle, user_id=user_id)
+        if ended:
+            self._tell("revoked", record)
+            await self._services.events.flush()
+        return ended
 
     async def revoke_user(self, user_id: str, *, keep_current: HTTPConnection | None = None) -> int:
         """End every session of a user at once, but for the one of a request if given; says how many ended."""
         directory, key = self._directory(), await self._key(keep_current)
-        return await directory.end_user(user_id, keep=() if key is None else (key,)) if _can_be(user_id) else 0
+        if not _can_be(user_id):
+            return 0
+        there = await directory.of_user(user_id) if self._services.events.wants("revoked") else []
+        ended = await directory.end_user(user_id, keep=() if key is None else (key,))
+        for loaded in there:
+            if loaded.key != key:
+                self._tell("revoked", loaded.record)
+        await self._services.events.flush()  # a program that does nothing else may be over at once
+        return ended
+
+    async def _record_to_tell(self, handle: str, user_id: str | None) -> SessionRecord | None:
+        """The session of a handle, where somebody wants to be told of its end, and it is said whose it is."""
+        if user_id is None or not self._services.events.wants("revoked") or not _can_be(user_id):
+            return None
+        live = await self._directory().of_user(user_id)
+        return next((loaded.record for loaded in live if loaded.key == handle), None)
+
+    def _tell(self, name: EventName, record: SessionRecord | None) -> None:
+        announce_of_record(self._services, name, None, record)
 
     async def update_user(self, user_id: str, /, **changes: Any) -> int:
         """Change fields in every session of a user at once; says in how many.
@@ -119,19 +145,24 @@ class SessionManager(Generic[M]):
                 changed += await self._changed(loaded, patch)
             except (ValueError, TypeError) as error:  # it changed meanwhile; that keeps no other one from its change
                 refused = error
+        await self._services.events.flush()
         if refused is not None:
             raise refused
         return changed
 
     async def _changed(self, loaded: Loaded, patch: "_Patch[M]") -> bool:
         try:
-            return await self._services.backend.update(loaded, patch) is not None
+            written = await self._services.backend.update(loaded, patch)
         except SomebodyElses:  # signed in as another user meanwhile
             return False
         except Misfit as misfit:
             logger.warning("A session that does not fit the model (%s) can't be changed: ended", misfit)
-            await self._directory().end(loaded.key, user_id=loaded.record.user_id)
+            if await self._directory().end(loaded.key, user_id=loaded.record.user_id):
+                self._tell("revoked", loaded.record)
             return False
+        if written is not None:
+            self._tell("updated", written.record)
+        return written is not None
 
     async def purge(self) -> int:
         """Drop what has expired from the store; says how many records that were. Safe to run at any time, anywhere."""

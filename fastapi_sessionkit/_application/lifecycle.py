@@ -12,6 +12,8 @@ from operator import is_
 
 from starlette.applications import Starlette
 
+from .._request.announcing import Announcer
+from .._request.lines import PATIENCE
 from ..backends.base import SessionBackend, SessionDirectory, directory_of
 from .routes import keepers_of_routes
 
@@ -44,6 +46,7 @@ class Lifecycle:
             does.
         report: says what is no error, once, after the first check.
         backend: closed at shutdown.
+        events: what is still to be told at shutdown gets some seconds.
         purge_every: seconds between two purges of a server-side store; ``None``: never.
     """
 
@@ -53,6 +56,8 @@ class Lifecycle:
         check: Callable[[], None],
         report: Callable[[], None],
         backend: SessionBackend,
+        *,
+        events: Announcer,
         purge_every: float | None,
     ) -> None:
         self._app = app
@@ -60,6 +65,7 @@ class Lifecycle:
         self._check = check
         self._report = report
         self._backend = backend
+        self._events = events
         self._purge_every = purge_every
         self._purging: asyncio.Task[None] | None = None
 
@@ -87,6 +93,7 @@ class Lifecycle:
             self._purging.cancel()
             await asyncio.wait([self._purging])
             self._purging = None
+        await self._events.flush(PATIENCE)
         try:
             await self._backend.aclose()
         except Exception as error:  # noqa: BLE001 - a driver's text may hold values, so only its type is logged

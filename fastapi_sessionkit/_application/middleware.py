@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .._paths.patterns import Pattern
 from .._request.changes import Action
 from .._request.lookup import installed, request_session_of_kit
-from .._request.origin import SAFE_METHODS, refusal
+from .._request.origin import SAFE_METHODS, refusal, source
 from .._request.request_session import SCOPE_KEY, RequestSession
 from .._request.services import Services
 from .._request.visitors import session_class
@@ -98,6 +98,8 @@ class SessionMiddleware:
                 await own.stop_watching()
             if outer is not None and outer.app is not self.host:  # what is around the mounted application goes on
                 scope[SCOPE_KEY] = outer
+        if self.services.events.lines:  # the client has its response; an event loop may end with the request
+            await self.services.events.flush()
 
     def _answer(
         self, own: RequestSession[Any], scope: Scope, receive: Receive, send: Send, message: Message
@@ -153,6 +155,7 @@ class SessionMiddleware:
         services = own.services
         if services.transport.rides_along and own.has_token and not services.origins.allows(own.scope):
             own.asked = True
+            services.events.announce("refused_origin", own.scope, reason=f"a request from {source(scope)}")
             error = Forbidden(refusal(scope, "request"))
             logger.debug("%s %r: %s", scope.get("method", "GET"), scope["path"], error.detail)
             raise error

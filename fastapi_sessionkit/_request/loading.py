@@ -10,6 +10,7 @@ import anyio
 from ..access import Subject
 from ..backends.base import Loaded
 from ..errors import ConfigurationError, StoreUnavailable
+from ..events import EventName
 from ..reasons import Reason
 from ..session import SessionInfo
 from .changes import Action
@@ -19,7 +20,7 @@ from .marking import MarkedSession
 from .reading import Known
 from .revalidation import Revalidation
 from .rights import restricted
-from .saving import user_id_of
+from .saving import announce_failure, announce_of_record, user_id_of
 from .sharing import shell
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -81,8 +82,9 @@ class LoadedSession(MarkedSession[M]):
                     elif now < known.ends_at:
                         await self._take(known, loaded, token)
             self._settled = True
-        except StoreUnavailable:
+        except StoreUnavailable as error:
             self.failed = True
+            announce_failure(self.services, self.scope, error)
             raise
         finally:
             self._loading = False
@@ -102,8 +104,16 @@ class LoadedSession(MarkedSession[M]):
     def _note_absence(self) -> None:
         """Keep and log why nobody is signed in, where that was not so decided as it was found."""
         reason = self._reason or ("ended" if self.action is Action.SIGN_OUT else self._absence_of_token())
-        self._reason = reason
+        if self.action is not Action.SIGN_OUT or reason == "model_mismatch":
+            self._reason = reason
+            self._announce_absence(reason)
         logger.debug("%s %r: nobody is signed in: %s", self.scope.get("method", "GET"), self.scope["path"], reason)
+
+    def _announce_absence(self, reason: Reason) -> None:
+        if reason != "no_cookie":
+            record = None if self._presented is None else self._presented.record
+            name: EventName = "expired" if reason == "expired" else "invalid_token"
+            announce_of_record(self.services, name, self.scope, record, reason)
 
     def _absence_of_token(self) -> Reason:
         if not self.tokens:
@@ -133,6 +143,13 @@ class LoadedSession(MarkedSession[M]):
         """
         self._require_settled(caller)
         return (self._reason or "ended") if self._session is None else None
+
+    def announce(self, name: EventName, reason: str | None = None) -> None:
+        """Tell of this request and whoever is signed in."""
+        session = self._session
+        user_id = None if session is None else user_id_of(session)
+        began_at = None if session is None or self.loaded is None else self.loaded.record.created_at
+        self.services.events.announce(name, self.scope, user_id, began_at, reason)
 
     def loaded_subject(self, caller: str) -> Subject:
         """Whom to ask requirements of without waiting; nobody where the store could not say.
@@ -226,6 +243,7 @@ class LoadedSession(MarkedSession[M]):
         if self._settled:  # signed in or out while it was asked: that stands
             return
         if answer is None:
+            self._reason = "ended"
             unread = self._marks().unread
             self._start_over(Action.SIGN_OUT, None)
             self._marks().unread = unread  # the commit says that nobody is signed in any more

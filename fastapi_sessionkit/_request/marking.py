@@ -16,7 +16,7 @@ from ..stores.base import SessionRecord
 from .changes import Action, Changes
 from .codec import FieldPatch, M, Update
 from .handed import Handed
-from .origin import SAFE_METHODS, refusal
+from .origin import SAFE_METHODS, refusal, source
 from .saving import (
     PRIVILEGES,
     privileges_of,
@@ -320,6 +320,7 @@ class MarkedSession(Subject, Generic[M]):
 
     def _require_same_origin(self, what: str = "sign-in") -> None:
         if self.scope.get("method") not in SAFE_METHODS and not self.services.origins.allows(self.scope):
+            self.services.events.announce("refused_origin", self.scope, reason=f"a {what} from {source(self.scope)}")
             raise Forbidden(refusal(self.scope, what))
 
     def _require_room(self, data: bytes, session: M) -> None:

@@ -94,7 +94,7 @@ def refusal(scope: Scope, what: str) -> str:
         what: what was refused, ``"request"``, ``"sign-in"`` or ``"change"``.
     """
     text = (
-        f"Cross-origin {what} refused: it came from {_source(scope)}. Other origins that may do this are listed in "
+        f"Cross-origin {what} refused: it came from {source(scope)}. Other origins that may do this are listed in "
         "SessionKit(trusted_origins=[...]), endpoints that prove their caller otherwise in cross_origin_exempt=[...]"
     )
     if _values(scope, b"origin") == ["null"]:
@@ -104,7 +104,8 @@ def refusal(scope: Scope, what: str) -> str:
     return text
 
 
-def _source(scope: Scope) -> str:
+def source(scope: Scope) -> str:
+    """Where a request came from, in a form that fits into a log."""
     origins = _values(scope, b"origin")
     if len(origins) == 1:
         return ascii(origins[0][:_SHOWN])

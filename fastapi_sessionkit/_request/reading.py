@@ -103,11 +103,8 @@ class Reader(Generic[M]):
         A store does not keep what is over. Then it counts what this process has seen of the token, if it did.
         """
         reason = absence_of(backend, token)
-        if reason in {
-            "malformed",
-            "bad_signature",
-        }:  # anybody can make these up: they must not displace what is remembered
-            return reason
+        if reason in {"malformed", "bad_signature"}:
+            return reason  # anybody can make these up: they must not displace what is remembered
         place = self._place_of(token)
         if place.known is not None and place.known.is_foreign:
             return "bad_signature"

@@ -12,13 +12,15 @@ from fastapi import HTTPException
 from starlette.types import Message
 
 from ..backends.base import Loaded
-from ..errors import NotAuthenticated
+from ..errors import NotAuthenticated, StoreUnavailable
 from ..transport import Headers
 from .changes import Action
 from .codec import M
 from .loading import LoadedSession
 from .saving import (
     ISSUED,
+    announce_failure,
+    announce_of_record,
     save_changes,
     save_sign_in,
     save_sign_out,
@@ -71,7 +73,11 @@ class RequestSession(LoadedSession[M]):
         self._notice_changes_in_place()
         if not self._touch_due and (self._changes is None or self._changes.is_empty):
             return []
-        return await unbroken(self._save(may_move=may_move))
+        try:
+            return await unbroken(self._save(may_move=may_move))
+        except StoreUnavailable as error:
+            announce_failure(self.services, self.scope, error)
+            raise
 
     async def _save(self, *, may_move: bool) -> Headers:
         headers = await self.save(may_move=may_move)
@@ -81,7 +87,13 @@ class RequestSession(LoadedSession[M]):
     async def issue_token(self, session: M, ttl: float | None) -> str:
         """Begin a session whose token the application gives out; it is saved at once."""
         record = self.new_token_record(session, ttl)
-        return await unbroken(self.services.backend.create(record))
+        try:
+            token = await unbroken(self.services.backend.create(record))
+        except StoreUnavailable as error:
+            announce_failure(self.services, self.scope, error)
+            raise
+        self.services.events.announce("signed_in", self.scope, record.user_id, record.created_at, "a token was issued")
+        return token
 
     async def save(self, *, may_move: bool = True) -> Headers:
         """Save what was marked; ``commit`` does it to the end, whatever happens to who waits."""
@@ -89,7 +101,10 @@ class RequestSession(LoadedSession[M]):
         if marks.action is Action.SIGN_IN and self.session is not None:
             return await save_sign_in(services, self.session, marks, await self._presented_session(), self.scope)
         if marks.action is Action.SIGN_OUT or loaded is None:
-            return await save_sign_out(services, await self._presented_session(), came=bool(self.tokens))
+            ended = await self._presented_session()
+            given = await save_sign_out(services, ended, came=bool(self.tokens))
+            self._announce_end(ended)
+            return given
         if marks.is_empty:
             return await save_touch(services, loaded, self.scope)
         return await save_changes(services, loaded, marks, self.scope, may_move=may_move)
@@ -111,6 +126,15 @@ class RequestSession(LoadedSession[M]):
         watches, self.watches = self.watches, ()  # they lead back here
         for watch in watches:
             await watch.stop()
+
+    def _announce_end(self, ended: Loaded | None) -> None:
+        """Tell who ended the session: the user, or the application when it was asked. One that fits no model was told before."""
+        if ended is None or self._reason == "model_mismatch" or self.services.anonymous:
+            return
+        if self._reason == "ended":
+            announce_of_record(self.services, "revoked", self.scope, ended.record, "the revalidate hook ended it")
+        else:
+            announce_of_record(self.services, "signed_out", self.scope, ended.record)
 
     async def _presented_session(self) -> Loaded | None:
         """The session that the client came with."""

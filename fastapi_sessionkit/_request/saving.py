@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from starlette.types import Scope
 
 from ..backends.base import Loaded, Written
 from ..errors import StoreUnavailable
+from ..events import EventName
 from ..stores.base import SessionRecord
 from ..transport import Headers
 from .changes import Action, Changes
@@ -44,7 +46,10 @@ async def save_sign_in(
     record = services.lifetimes.new_record(data, user_id_of(session), changes.ttl)
     require_room(services, record)
     token = await services.backend.create(record, replaces=replaces)
-    return _write(services, token, record, scope)
+    given = _write(services, token, record, scope)
+    name: EventName = "updated" if services.anonymous else "signed_in"
+    services.events.announce(name, scope, record.user_id, record.created_at)
+    return given
 
 
 async def save_sign_out(services: Services[Any], ended: Loaded | None, *, came: bool) -> Headers:
@@ -75,9 +80,15 @@ async def save_changes(
         return [] if loaded.superseded else services.transport.remove()
     if changes.answer is not None and services.revalidation is not None:
         services.revalidation.settle(loaded.key or (written.token or "").encode())
+    moved = written.token is not None and change.moves
+    record = written.record
+    if moved:
+        services.events.announce("rotated", scope, record.user_id, record.created_at)
+    if changes.all_patches:
+        services.events.announce("updated", scope, record.user_id, record.created_at)
     if loaded.superseded or written.token is None:
         return []
-    return _write(services, written.token, written.record, scope)
+    return _write(services, written.token, record, scope)
 
 
 async def _carried_out(services: Services[M], loaded: Loaded, change: "_Change") -> Written | None:
@@ -101,9 +112,36 @@ async def save_touch(services: Services[Any], loaded: Loaded, scope: Scope) -> H
     expires_at = services.lifetimes.extended(loaded.record, now)
     try:
         token = await services.backend.touch(loaded, last_seen_at=now, expires_at=expires_at)
-    except StoreUnavailable:  # logged where it happened; nobody was told that this was saved
+    except StoreUnavailable as error:  # logged where it happened; nobody was told that this was saved
+        announce_failure(services, scope, error)
         return []
     return [] if token is None else _write(services, token, loaded.record, scope)
+
+
+def announce_failure(services: Services[Any], scope: Scope | None, error: StoreUnavailable) -> None:
+    """Tell that a store failed, and by what kind of error."""
+    cause = error.__cause__
+    services.events.announce("store_error", scope, reason=None if cause is None else type(cause).__name__)
+
+
+def announce_of_record(
+    services: Services[Any],
+    name: EventName,
+    scope: Scope | None,
+    record: SessionRecord | None,
+    reason: str | None = None,
+) -> None:
+    """Tell of a session as it is stored."""
+    if not services.events.wants(name):
+        return
+    if record is None:
+        services.events.announce(name, scope, reason=reason)
+        return
+    user_id = record.user_id
+    if user_id is None:  # a signed cookie has it in its data only
+        with suppress(Misfit):
+            user_id = user_id_of(services.codec.read(record.data))
+    services.events.announce(name, scope, user_id, record.created_at, reason)
 
 
 def require_room(services: Services[Any], record: SessionRecord) -> None:

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from ..access import Access
 from ..backends.base import SessionBackend
 from ..transport import Transport
+from .announcing import Announcer
 from .codec import M, SessionCodec
 from .lifetimes import Lifetimes
 from .origin import OriginPolicy
@@ -37,6 +38,7 @@ class Services(Generic[M]):
     access: Access
     lifetimes: Lifetimes
     rotation_grace: float
+    events: Announcer
     revalidation: Revalidation[M] | None = None
     anonymous: bool = False
     alternative: "Services[M] | None" = field(init=False)

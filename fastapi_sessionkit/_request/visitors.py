@@ -85,6 +85,9 @@ class VisitorSession(RequestSession[M]):
         """No decision stands on it."""
         return False
 
+    def _note_absence(self) -> None:
+        """A visitor of whom nothing is stored is nobody's mistake."""
+
     def _start_fresh(self) -> None:
         codec = self.services.codec
         session = codec.model()
