@@ -5,7 +5,7 @@ from pathlib import Path
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 
-from examples.shop import api
+from examples.shop import api, security
 from examples.shop.pages import account, closing, devices, docs, errors, front, staff
 from examples.shop.sessions import baskets, guard, kit
 
@@ -36,4 +36,5 @@ app.include_router(api.router)
 errors.install(app)
 kit.install(app, guard=guard)
 baskets.install(app)
+security.show()
 app.openapi()["components"]["securitySchemes"][kit.scheme_name]["description"] = AUTHORIZE
