@@ -20,10 +20,14 @@ from fastapi_sessionkit import (
     regenerate_session,
     require_role,
     role,
+    session_of,
+    session_reason,
     session_watch,
     set_session,
     update_session,
 )
+from fastapi_sessionkit.events import EventName, SessionEvent
+from fastapi_sessionkit.reasons import Reason
 
 
 class AppSession(Session):
@@ -41,6 +45,27 @@ assert_type(kit, SessionKit[AppSession])
 assert_type(kit.model, type[AppSession])
 assert_type(SessionKit(), SessionKit[Session])
 assert_type(SessionKit(Visitor), SessionKit[Visitor])
+
+
+def without_waiting(connection: HTTPConnection) -> None:
+    assert_type(kit.session_of(connection), AppSession | None)
+    assert_type(session_of(connection), Any)
+    assert_type(kit.session_reason(connection), Reason | None)
+    assert_type(session_reason(connection), Reason | None)
+
+
+@kit.on("signed_in", "denied")
+def told(event: SessionEvent) -> int:
+    assert_type(event.name, EventName)
+    assert_type(event.user_id, str | None)
+    return 0
+
+
+@kit.on("signed_out")
+async def told_later(event: SessionEvent) -> None: ...
+
+
+kit.on("login")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def dependencies(connection: HTTPConnection) -> None:
