@@ -92,6 +92,7 @@ class RequestSession(LoadedSession[M]):
         except StoreUnavailable as error:
             announce_failure(self.services, self.scope, error)
             raise
+        (self.services.alternative or self.services).reader.expect(token.encode(), record)
         self.services.events.announce("signed_in", self.scope, record.user_id, record.created_at, "a token was issued")
         return token
 

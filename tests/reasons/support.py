@@ -33,6 +33,12 @@ class Site:
         self._client.cookies.clear()
         return await self._client.post(path, headers=[("cookie", f"{COOKIE}={token}") for token in tokens])
 
+    async def reason_of_bearer(self, token: str) -> str | None:
+        self._client.cookies.clear()
+        headers = {"authorization": f"Bearer {token}"}
+        answer: str | None = (await self._client.post("/reason", headers=headers)).json()
+        return answer
+
     async def token(self, path: str = "/in", *tokens: str) -> str:
         return (await self.send(path, *tokens)).cookies[COOKIE]
 

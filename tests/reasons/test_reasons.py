@@ -76,6 +76,23 @@ async def test_a_bearers_token_is_no_cookie(make: Any, store: Any, clock: Clock)
         assert await site.reason(token) == "bad_signature"
 
 
+async def test_a_bearers_token_has_the_same_reasons(store: MemoryStore, clock: Clock) -> None:
+    async with site_of(store, clock, bearer=True) as site:
+        ended, expired = (await site.send("/token")).json(), (await site.send("/token")).json()
+        cookie = await site.token()
+
+        assert await site.reason_of_bearer(ended) is None
+        assert await site.reason_of_bearer(ended[:-1]) == "malformed"
+        assert await site.reason_of_bearer("a." + "A" * 43) == "bad_signature"
+        assert await site.reason_of_bearer(cookie) == "bad_signature"
+        [one, other, *_] = await site.kit.sessions.list("ada")
+        await site.kit.sessions.revoke(one.handle)
+        await site.kit.sessions.revoke(other.handle)
+        assert {await site.reason_of_bearer(ended), await site.reason_of_bearer(expired)} == {"ended"}
+        clock.advance(IDLE)
+        assert await site.reason_of_bearer(expired) == "expired"
+
+
 async def test_expired_after_the_idle_lifetime(site: Site, clock: Clock) -> None:
     token = await site.token()
     clock.advance(IDLE)
