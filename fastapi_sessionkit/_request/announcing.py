@@ -97,9 +97,9 @@ class Announcer:
 
     async def flush(self, patience: float = _MOMENT) -> None:
         """Wait until all handlers have been told, but no longer than so many seconds."""
+        for line in self.lines:
+            await line.catch_up()
         with anyio.move_on_after(patience):
-            for line in self.lines:
-                await line.catch_up()
             # Threads and other event loops can't set an event of this one's.
             while not all(line.is_idle for line in self.lines):  # noqa: ASYNC110
                 await anyio.sleep(0.001)
