@@ -2,17 +2,34 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from fastapi import Depends, Request
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 
-from fastapi_sessionkit import ConfigurationError, SessionKit
+from fastapi_sessionkit import ConfigurationError, SessionKit, StoreBackend
 from fastapi_sessionkit.events import SessionEvent
 from fastapi_sessionkit.testing import signed_in
 from tests.backends.support import BACKENDS
 from tests.events.support import ALL, eventful_application, told
-from tests.support import ADA, COOKIE, AppSession, Clock, RecordingStore, app_kit, client_of, holding
+from tests.support import (
+    ADA,
+    COOKIE,
+    SECRET,
+    AppSession,
+    Clock,
+    RecordingStore,
+    app_kit,
+    application,
+    client_of,
+    holding,
+)
+
+
+class Basket(BaseModel):
+    packets: int = 0
 
 
 @pytest.fixture
@@ -210,6 +227,45 @@ def test_a_touch_that_fails_is_told_and_harms_nobody(
 
     assert client.get("/who").json() == "ada"
     assert names(events) == ["store_error"]
+
+
+def test_a_session_that_fits_no_model_any_more_is_no_sign_out(store: RecordingStore, clock: Clock) -> None:
+    class Stricter(AppSession):
+        needed: str
+
+    before = app_kit(backend=store, clock=clock)
+    token = signed_in(browser(before), before, ADA).cookies[COOKIE]
+    later = SessionKit(Stricter, secret_key=SECRET, backend=StoreBackend(store), clock=clock)
+    events = told(later)
+    holding(client_of(eventful_application(later)), token).get("/who")  # type: ignore[arg-type]
+
+    assert [(event.name, event.reason) for event in events] == [("invalid_token", "model_mismatch")]
+
+
+def test_a_visitor_signs_neither_in_nor_out(store: RecordingStore, clock: Clock) -> None:
+    kit = SessionKit(Basket, name="basket", anonymous=True, secret_key=SECRET, backend=store, clock=clock)
+    events = told(kit)
+    app, client = application(kit)
+
+    @app.post("/add")
+    async def add(request: Request) -> None:
+        kit.update_session(request, packets=1)
+
+    @app.post("/empty")
+    async def empty(request: Request) -> None:
+        kit.clear_session(request)
+
+    @app.get("/look")
+    async def look(request: Request, basket: Annotated[Basket, Depends(kit.get_session)]) -> None:
+        assert kit.session_of(request) == basket
+        assert kit.session_reason(request) is None
+
+    client.get("/look")
+    client.post("/add")
+    client.post("/empty")
+    holding(client, "junk", kit.cookie_name).get("/look")
+
+    assert [(event.name, event.user_id) for event in events] == [("updated", None)]
 
 
 # From outside the request
