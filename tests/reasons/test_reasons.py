@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 from typing import Any, get_args
 
 import pytest
+from fastapi import Request
 
 from fastapi_sessionkit import CookieBackend, MemoryStore, SessionKit, StoreBackend
 from fastapi_sessionkit.reasons import Reason
+from fastapi_sessionkit.testing import signed_in
 from tests.backends.support import BACKENDS
 from tests.reasons.support import GRACE, IDLE, Site, reason_application, site_of
-from tests.support import SECRET, AppSession, Clock, RecordingStore, client_of, holding
+from tests.support import COOKIE, SECRET, AppSession, Clock, RecordingStore, client_of, holding
 
 pytestmark = pytest.mark.anyio
 
@@ -182,6 +184,24 @@ async def test_in_its_grace_an_old_id_has_no_reason(stored: Site) -> None:
     await stored.token("/rotate", token)
 
     assert await stored.reason(token) is None
+
+
+async def test_superseded_where_the_model_cannot_have_only_the_old_rights(store: MemoryStore, clock: Clock) -> None:
+    class Employee(AppSession):
+        role: str  # never without one, so what the old id had and the session still has is no session
+
+    kit = SessionKit(Employee, secret_key=SECRET, backend=store, clock=clock)
+    app = reason_application(kit)
+
+    @app.post("/promote")
+    async def promote(request: Request) -> None:
+        kit.update_session(request, role="admin")
+
+    client = signed_in(client_of(app), kit, Employee(user_id="ada", role="user"))
+    old = client.cookies[COOKIE]
+    client.post("/promote")
+
+    assert holding(client, old).post("/reason").json() == "superseded"
 
 
 @pytest.mark.parametrize("make", BACKENDS.values(), ids=BACKENDS)
