@@ -54,6 +54,7 @@ class Session(BaseModel):
     ``model_config = ConfigDict(strict=True)``. Frozen: assigning to a field raises; use
     ``update_session(request, field=value)``.
     Extra fields are kept, as far as JSON can hold them; ``model_config = ConfigDict(extra="forbid")`` refuses them.
+    No number is infinite or NaN, for JSON has none of these.
     Validation errors never show the values, so that they may be logged.
 
     Attributes:
@@ -67,7 +68,9 @@ class Session(BaseModel):
         pydantic.ValidationError: at construction, and on assignment to a field.
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="allow", hide_input_in_errors=True, allow_inf_nan=False
+    )
 
     user_id: UserId
     email: Email | None = None

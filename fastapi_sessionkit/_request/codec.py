@@ -4,7 +4,7 @@ import json
 import operator
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, LiteralString, TypeVar
+from typing import Any, Generic, LiteralString, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError, PydanticSerializationError, to_json
@@ -17,6 +17,8 @@ from .releases import FIRST, MigrationFailed, Release
 from .spelling import probably_meant
 
 M = TypeVar("M", bound=BaseModel)
+
+_NOTE = NAME.encode()
 
 
 class Misfit(Exception):
@@ -102,11 +104,20 @@ class SessionCodec(Generic[M]):
             Misfit: when it does not fit the model, whatever its validators raise at it.
         """
         try:
-            return self.load(dump)
+            return self._writable(self.load(dump), dump)
         except ValidationError as error:
             raise Misfit("; ".join(map(self._mistake, error.errors(include_input=False)))) from None
         except Exception as error:  # noqa: BLE001 - a validator of the application's may raise anything
             raise Misfit(f"a validator raised {type(error).__name__}") from None
+
+    def _writable(self, loaded: M, dump: bytes) -> M:
+        """The session; ``ValueError`` where this library never writes such a dump, so that no change of it could be saved."""
+        if _NOTE in dump and NAME in (loaded.__pydantic_extra__ or ()):
+            raise ValueError("A note of the library's own stands where no note is")
+        has_constant = b"NaN" in dump or b"Infinity" in dump  # perhaps as a part of a text
+        if has_constant and self.model.model_config.get("ser_json_inf_nan") != "constants":
+            json.loads(dump, parse_constant=_refuse_constant)
+        return loaded
 
     def _current(self, data: bytes) -> Envelope:
         """What a record holds, as this release of the model has it."""
@@ -245,6 +256,10 @@ class SessionCodec(Generic[M]):
             raise ValueError(f"{self.model.__name__} has no field {', '.join(map(repr, unknown))}")
         if NAME in fields:
             raise ValueError(f"{NAME} is the library's own name: call the field something else")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
 
 
 def is_storable(user_id: str) -> bool:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 NAME = "__sessionkit__"
 _START = f'{{"{NAME}":['.encode()
+_LONGEST_VERSION = 9  # digits: thousands of them Python does not read
 
 
 class Envelope(NamedTuple):
@@ -48,6 +49,6 @@ def opened(data: bytes) -> Envelope:
     notes, _, rest = data[len(_START) :].partition(b"]")
     body = b"{" + rest[1:] if rest != b"}" else b"{}"
     first = notes.partition(b",")[0]
-    version = int(first) if first.isdigit() else 1
+    version = int(first) if first.isdigit() and len(first) <= _LONGEST_VERSION else 1
     marks = (b'"moves"' in notes, b'"switches"' in notes)
     return Envelope(body, *marks, version, b'"issued"' in notes, b'"transient"' in notes)

@@ -21,6 +21,8 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 _SEAL = 12 + 16  # bytes of AES-GCM's nonce and tag
 _HEAD = struct.Struct(">4dI")
+_END_OF_TIME = 253_370_764_800.0
+"""The first second of the year 9999: datetimes can hold no more."""
 _QUIET = 60.0
 """Seconds between two warnings of clocks that disagree."""
 _REMEMBERED = 1_024  # verified tokens, each at most a cookie long
@@ -121,9 +123,11 @@ def _pack(record: SessionRecord) -> bytes:
 
 
 def _unpack(payload: bytes) -> SessionRecord:
-    """The record again; raises ``struct.error`` for what is too short to be one."""
-    created_at, authenticated_at, last_seen_at, expires_at, version = _HEAD.unpack_from(payload)
-    return SessionRecord(payload[_HEAD.size :], None, version, created_at, authenticated_at, last_seen_at, expires_at)
+    """The record again; raises ``struct.error`` for what is too short to be one, ``ValueError`` for times that are none."""
+    *times, version = _HEAD.unpack_from(payload)
+    if not all(0 <= time < _END_OF_TIME for time in times):  # nor is NaN
+        raise ValueError("No clock says this")
+    return SessionRecord(payload[_HEAD.size :], None, version, *times)
 
 
 _Seal = Callable[[bytes], str]
