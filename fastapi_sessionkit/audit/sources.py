@@ -54,7 +54,7 @@ def _collection(values: Any, depth: int) -> Iterator[str]:
 
 def _function(function: Any, depth: int) -> Iterator[str]:
     yield _source(function)
-    yield from _told(function.__defaults__ or (), depth + 1)
+    yield from _told((function.__defaults__ or (), function.__kwdefaults__ or {}), depth + 1)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
         yield name
         try:

@@ -100,6 +100,13 @@ def test_a_circle_of_redirects_is_found_once() -> None:
     assert [each for each in codes if each[0] == "redirect-loop"][:1] == [("redirect-loop", "/a")]
 
 
+def test_home_and_login_pages_are_no_circle_for_the_guard_sends_nobody_back() -> None:
+    rules = [Rule("/", role="x", redirect_to="/login")]
+
+    codes = found(app_of("/", "/login"), *rules, guard={"login_path": "/login", "global_protect": True})
+    assert codes == [("shut-page", "/")]
+
+
 def test_a_circle_by_way_of_the_login_page_is_found() -> None:
     rules = [Rule("/", role="x", redirect_to="/a"), Rule("/a", role="x", redirect_to="/login")]
 

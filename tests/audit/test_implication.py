@@ -171,6 +171,48 @@ def test_functions_that_close_over_something_else_are_two() -> None:
     assert not implies(make("a@b.c"), make("b@b.c"))
 
 
+def test_functions_of_one_name_are_told_apart_by_their_place() -> None:
+    def check(session: Any) -> bool:
+        return session is not None
+
+    first = custom(check)
+
+    def check(session: Any) -> bool:  # type: ignore[no-redef]
+        return session is None
+
+    assert not implies(first, custom(check))
+
+
+def test_a_docstring_and_a_comment_change_nothing() -> None:
+    def plain() -> Any:
+        def check(session: Any) -> bool:
+            return session is not None
+
+        return check
+
+    def told() -> Any:
+        def check(session: Any) -> bool:
+            """Somebody."""
+            # whoever it is
+            return session is not None
+
+        return check
+
+    assert implies(custom(plain()), custom(told()))
+
+
+def test_functions_with_other_defaults_are_two() -> None:
+    def make(limit: int) -> Requirement:
+        return custom(lambda session, limit=limit: session is not None and limit > 1)
+
+    def make_named(limit: int) -> Requirement:
+        return custom(lambda session, *, limit=limit: session is not None and limit > 1)
+
+    for each in (make, make_named):
+        assert implies(each(1), each(1))
+        assert not implies(each(1), each(2))
+
+
 def test_lambdas_on_one_line_are_told_apart() -> None:
     first, second = custom(lambda session: session is not None), custom(lambda session: session is None)
 

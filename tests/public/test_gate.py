@@ -140,6 +140,17 @@ def test_the_mark_is_about_the_endpoint_s_own_methods() -> None:
     assert client.post("/open").status_code == 401
 
 
+def test_a_route_for_other_methods_before_it_hides_no_mark() -> None:
+    app, router = FastAPI(), APIRouter()
+    app.add_api_route("/page", closed, methods=["PUT"])
+    router.add_api_route("/page", closed, methods=["DELETE"])
+    router.add_api_route("/page", opened, methods=["POST"])
+    app.include_router(router)
+    client = guarded(app)
+
+    assert [client.request(method, "/page").status_code for method in ("PUT", "DELETE", "POST")] == [401, 401, 200]
+
+
 @pytest.mark.parametrize("above", [False, True])
 def test_the_mark_works_above_and_below_the_route(above: bool) -> None:
     app = FastAPI()
