@@ -209,7 +209,8 @@ class RouterGuard(Frozen):
             HTTPException: 302 or 303 for a browser that is sent elsewhere; 400 for an ambiguous path.
             StoreUnavailable: 503.
         """
-        own.guard = own.guard if self._again is None else self
+        if self._again is not None:
+            own.guard = self
         root = scope.get("root_path")
         path, method = route_path(scope) if root else scope["path"], scope.get("method", "GET")
         short = len(path) + len(method) <= _REMEMBERED_LENGTH
@@ -232,13 +233,20 @@ class RouterGuard(Frozen):
         decision = await _decision(choice, requirement, subject)
         if requirement is not None and not decision.allowed and _passes_as_preflight(scope, routed=routed):
             decision = _PREFLIGHT
-        if self.debug:
-            _log(decision, method, path, subject.session if decision.signed_in else None)
+        self._log(decision, method, path, subject)
         if not decision.allowed:
             own.announce("denied", decision.reason)
             raise await self._error(choice, decision, path, scope, subject)
         if choice is self._login and method == "GET" and is_navigation(scope):
             await self._send_home(own, scope, path)
+
+    def _log(self, decision: Decision, method: str, path: str, subject: Subject) -> None:
+        if not self.debug:
+            return
+        verdict = "allowed" if decision.allowed else "denied"
+        rule = "no rule" if decision.rule is None else f"rule {decision.rule}"
+        shape = _shape(subject.session if decision.signed_in else None)
+        logger.debug("%s %r: %s by %s (%s), session %s", method, path, verdict, rule, decision.reason, shape)
 
     async def __call__(self, connection: HTTPConnection) -> None:
         """The guard as a dependency; the same decision as on the application."""
@@ -376,12 +384,6 @@ def _page(path: str, name: str) -> Pattern:
     if not {"*", "{", "}"}.isdisjoint(path):
         raise ConfigurationError(f"RouterGuard({name}=...) is one page, not a pattern: {path!r}")
     return Pattern(path)
-
-
-def _log(decision: Decision, method: str, path: str, session: Any) -> None:
-    verdict = "allowed" if decision.allowed else "denied"
-    rule = "no rule" if decision.rule is None else f"rule {decision.rule}"
-    logger.debug("%s %r: %s by %s (%s), session %s", method, path, verdict, rule, decision.reason, _shape(session))
 
 
 def _shape(session: Any) -> str:

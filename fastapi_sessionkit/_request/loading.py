@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Awaitable, Collection, Hashable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import anyio
 
@@ -36,9 +35,6 @@ class LoadedSession(MarkedSession[M]):
     """A request's session as far as reading and deciding go."""
 
     __slots__ = ()
-
-    asked: bool
-    before: Any
 
     async def load(self) -> M | None:
         """The session as this request sees it, its own changes included; ``None`` when nobody is signed in.

@@ -49,34 +49,39 @@ class MarkedSession(Subject, Generic[M]):
     """
 
     __slots__ = (
-        "_changes",
-        "_handed",
+        "__dict__",
         "_loading",
         "_presented",
         "_read_at",
-        "_reason",
         "_settled",
         "_shared",
         "_tokens",
-        "_touch_due",
-        "_waiting",
         "app",
         "asked",
         "closed",
-        "failed",
-        "guard",
-        "issued",
         "judges",
-        "late",
         "loaded",
         "outer",
-        "refusal",
-        "replaced",
         "scope",
         "send",
         "services",
-        "watches",
     )  # fmt: skip
+
+    # What few requests change stands here until then, which costs the others nothing.
+    before: Any = None
+    segments: Segments = NO_SEGMENTS
+    replaced: bool = False
+    failed: bool = False
+    late: tuple[Callable[[Any, Message], None], Message] | None = None
+    guard: Any = None
+    issued: bytes | None = None
+    refusal: HTTPException | None = None
+    watches: Sequence[Any] = ()
+    _reason: Reason | None = None  # why its token led to nobody
+    _waiting: anyio.Event | None = None
+    _touch_due: bool = False
+    _changes: Changes | None = None
+    _handed: Sequence[Handed[M]] = ()  # sessions that code may change in place
 
     def __init__(
         self,
@@ -97,29 +102,14 @@ class MarkedSession(Subject, Generic[M]):
         self.app: object = app
         self.outer: Any = outer  # the session of the kit around this one, or ``None``
         self._session: M | None = None
-        self.before: Any = None
-        self.segments: Segments = NO_SEGMENTS
         self.loaded: Loaded | None = None
         self.asked: bool = False
         self.closed: bool = False
-        self.replaced: bool = False
-        self.failed: bool = False
         self.judges: Sequence[tuple[Judge, Scope]] = ()
-        self.late: tuple[Callable[[Any, Message], None], Message] | None = None
-        self.guard: Any = None
         self.send: Send | None = send
-        self.issued: bytes | None = None
-        self.refusal: HTTPException | None = None
-        self.watches: Sequence[Any] = ()
         self._presented: Loaded | None = None  # what the client's token led to, even if its session has moved on since
-        self._reason: Reason | None = None  # why its token led to nobody
         self._settled: bool = False  # whether ``session`` says who is signed in
         self._loading: bool = False
-        self._waiting: anyio.Event | None = None
-        self._touch_due: bool = False
-        self._changes: Changes | None = None
-        # Sessions that code may change in place.
-        self._handed: Sequence[Handed[M]] = ()
         # The session whose values this request's has, where other requests share them.
         self._shared: M | None = None
 
