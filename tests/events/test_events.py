@@ -1,6 +1,7 @@
 """What is told of: each event, when it happens and only then, on every backend."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ from fastapi import Depends, Request
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-from fastapi_sessionkit import ConfigurationError, SessionKit, StoreBackend
+from fastapi_sessionkit import ConfigurationError, SessionKit, SessionRecord, StoreBackend
 from fastapi_sessionkit.events import SessionEvent
 from fastapi_sessionkit.testing import signed_in
 from tests.backends.support import BACKENDS
@@ -108,6 +109,23 @@ def test_the_fingerprint_is_one_sessions_through_every_move(kit: SessionKit[AppS
 
     assert len(set(first)) == 1
     assert second not in {None, first[0]}
+
+
+class Microseconds(RecordingStore):
+    """Keeps times as exactly as the contract asks for."""
+
+    async def create(self, key: str, record: SessionRecord) -> bool:
+        return await super().create(key, replace(record, created_at=round(record.created_at, 6)))
+
+
+def test_the_fingerprint_is_the_same_where_a_store_keeps_microseconds(clock: Clock) -> None:
+    clock.advance(0.12345678)
+    kit = app_kit(backend=Microseconds(), clock=clock)
+    events, client = told(kit), browser(kit)
+    client.post("/in")
+    client.post("/out")
+
+    assert len({event.fingerprint for event in events}) == 1
 
 
 def test_the_fingerprint_tells_nothing(kit: SessionKit[AppSession]) -> None:
@@ -354,10 +372,15 @@ def test_only_what_was_asked_for_is_told(kit: SessionKit[AppSession]) -> None:
 
 
 def test_without_handlers_managing_sessions_asks_the_store_nothing_more(
-    stored: SessionKit[AppSession], store: RecordingStore
+    stored: SessionKit[AppSession], store: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[str] = []
+    list_user = store.list_user
+    monkeypatch.setattr(store, "list_user", lambda user_id: asked.append(user_id) or list_user(user_id))
     signed_in(browser(stored), stored, ADA)
-    store.calls.clear()
+    asyncio.run(stored.sessions.revoke_user("ada"))
+    assert asked == ["ada"]  # whether anybody is left
+    told(stored, "revoked")
     asyncio.run(stored.sessions.revoke_user("ada"))
 
-    assert store.calls == []
+    assert asked == ["ada"] * 3
