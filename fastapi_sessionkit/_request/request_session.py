@@ -12,6 +12,7 @@ from starlette.types import Message
 
 from ..backends.base import Loaded
 from ..errors import NotAuthenticated, StoreUnavailable
+from ..stores.base import SessionRecord
 from ..transport import Headers
 from .changes import Action
 from .codec import M
@@ -20,6 +21,7 @@ from .saving import (
     ISSUED,
     announce_failure,
     announce_of_record,
+    checked_token,
     save_changes,
     save_sign_in,
     save_sign_out,
@@ -84,13 +86,16 @@ class RequestSession(LoadedSession[M]):
         """Begin a session whose token the application gives out; it is saved at once."""
         record = self.new_token_record(session, ttl)
         try:
-            token = await unbroken(self.services.backend.create(record))
+            token = await unbroken(self._begin(record))
         except StoreUnavailable as error:
             announce_failure(self.services, self.scope, error)
             raise
         (self.services.alternative or self.services).reader.expect(token.encode(), record)
         self.services.events.announce("signed_in", self.scope, record.user_id, record.created_at, "a token was issued")
         return token
+
+    async def _begin(self, record: SessionRecord) -> str:
+        return checked_token(await self.services.backend.create(record))
 
     async def save(self, *, may_move: bool = True) -> Headers:
         """Save what was marked; ``commit`` does it to the end, whatever happens to who waits."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -55,7 +55,11 @@ async def save_sign_in(
 async def save_sign_out(services: Services[Any], ended: Loaded | None, *, came: bool) -> Headers:
     """End a session; what did not come with the request is not removed, for another site may have sent it."""
     if ended is not None:
-        await services.backend.delete(ended)
+        delete: Callable[[Loaded], Awaitable[object]] = services.backend.delete
+        answer = await delete(ended)
+        if answer is not None:  # such as a coroutine that it forgot to await: nothing has ended
+            logger.error("The backend's delete gave a %s, not None", type(answer).__name__)
+            raise StoreUnavailable
     return services.transport.remove() if came else []
 
 
@@ -205,8 +209,16 @@ def _apply_patches(services: Services[Any], changes: Changes, data: bytes) -> by
     return data
 
 
+def checked_token(token: object) -> str:
+    """The token that a backend gave; ``StoreUnavailable`` for what is none, such as a coroutine that it forgot to await."""
+    if not isinstance(token, str):
+        logger.error("The backend gave a %s as a token", type(token).__name__)
+        raise StoreUnavailable
+    return token
+
+
 def _write(services: Services[Any], token: str, record: SessionRecord, scope: Scope) -> Headers:
-    scope[ISSUED] = token.encode()
+    scope[ISSUED] = checked_token(token).encode()
     max_age = None if opened(record.data).transient else services.lifetimes.remaining(record)
     services.reader.expect(token.encode(), record)
     return services.transport.write(token, max_age, scope)

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from threading import get_ident
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
@@ -24,8 +25,11 @@ from .pointers import HOPS, NOWHERE, data_before, honoured_until, pointer
 
 logger: logging.Logger = logging.getLogger(__name__)
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
+_RECORD, _NUMBER, _LIST = (SessionRecord, NoneType), (int,), (list, tuple)
+_ANYTHING = (int, NoneType)  # nobody looks at it
 _REMEMBERED = 1_024  # verified tokens, each at most a cookie long
 _ATTEMPTS = 100
 
@@ -64,7 +68,7 @@ class StoreBackend:
             key = self._key_of(token)
         except BadSignature:
             return None
-        record = await self._ask(self.store.get(key))
+        record = await self._ask(_RECORD, self.store.get, key)
         if record is None:
             return None
         if record.successor is None:
@@ -120,7 +124,7 @@ class StoreBackend:
             yield
         except StoreUnavailable:
             with suppress(StoreUnavailable):
-                await self._ask(self.store.delete(key))
+                await self._ask(_ANYTHING, self.store.delete, key)
             raise
 
     async def update(self, loaded: Loaded, change: Change) -> Written | None:
@@ -165,17 +169,17 @@ class StoreBackend:
             done = await self._point(found, key, until)
         except StoreUnavailable:
             with suppress(StoreUnavailable):
-                old = await self._ask(self.store.get(found.key))
+                old = await self._ask(_RECORD, self.store.get, found.key)
                 if old is None or old.successor != key:  # it may have been carried out all the same
-                    await self._ask(self.store.delete(key))
+                    await self._ask(_ANYTHING, self.store.delete, key)
             raise
         if not done:
-            await self._ask(self.store.delete(key))
+            await self._ask(_ANYTHING, self.store.delete, key)
         return done
 
     async def touch(self, loaded: Loaded, *, last_seen_at: float, expires_at: float) -> str | None:
         """Move the record's times; the token stays."""
-        await self._ask(self.store.touch(loaded.key, last_seen_at=last_seen_at, expires_at=expires_at))
+        await self._ask(_ANYTHING, self.store.touch, loaded.key, last_seen_at=last_seen_at, expires_at=expires_at)
         return None
 
     async def delete(self, loaded: Loaded) -> None:
@@ -189,7 +193,7 @@ class StoreBackend:
             if found is None or (user_id is not None and found.record.user_id != user_id):
                 return False
             if await self._shut(found):
-                await self._ask(self.store.delete(found.key))
+                await self._ask(_ANYTHING, self.store.delete, found.key)
                 return True
         raise _contended()
 
@@ -202,23 +206,23 @@ class StoreBackend:
 
     async def of_user(self, user_id: str) -> list[Loaded]:
         """The live sessions of a user, oldest first."""
-        return [Loaded(record, key) for key, record in await self._ask(self.store.list_user(user_id))]
+        return [Loaded(record, key) for key, record in await self._ask(_LIST, self.store.list_user, user_id)]
 
     async def end_user(self, user_id: str, *, keep: Collection[str] = ()) -> int:
         """End every session of a user but those of the keys in ``keep``; says how many ended.
 
         Looks again until none is left: to a database a session that is rotated meanwhile appears too late.
         """
-        ended = await self._ask(self.store.delete_user(user_id, keep=keep))
+        ended = await self._ask(_NUMBER, self.store.delete_user, user_id, keep=keep)
         for _ in range(_ATTEMPTS):
             if all(loaded.key in keep for loaded in await self.of_user(user_id)):
                 return ended
-            ended += await self._ask(self.store.delete_user(user_id, keep=keep))
+            ended += await self._ask(_NUMBER, self.store.delete_user, user_id, keep=keep)
         raise _contended()
 
     async def purge(self) -> int:
         """Drop what has expired; says how many records that were."""
-        return await self._ask(self.store.purge())
+        return await self._ask(_NUMBER, self.store.purge)
 
     def watch(self, key: str, changed: Callable[[], None]) -> Callable[[], None]:
         """Tell of changes at once, where the store does; otherwise never."""
@@ -232,7 +236,7 @@ class StoreBackend:
     async def _create(self, record: SessionRecord) -> tuple[str, str]:
         new_id = self._new_id()
         key = _hashed(new_id)
-        if not await self._ask(self.store.create(key, record)):
+        if not await self._ask(_NUMBER, self.store.create, key, record):
             raise RuntimeError("The id source gave an id that exists already: ids must be 256 random bits")
         return key, self._signer.sign(new_id).decode()
 
@@ -249,7 +253,7 @@ class StoreBackend:
 
     async def _replace(self, found: Loaded, change: Change) -> Written | None:
         changed = replace(change(found.record), version=found.record.version + 1)
-        done = await self._ask(self.store.replace(found.key, changed, version=found.record.version))
+        done = await self._ask(_NUMBER, self.store.replace, found.key, changed, version=found.record.version)
         return Written(changed) if done else None
 
     def _is_honoured(self, pointer: SessionRecord) -> bool:
@@ -261,7 +265,7 @@ class StoreBackend:
         With ``honoured`` it is not followed past a move whose old id serves no more.
         """
         for hops in range(HOPS):
-            record = await self._ask(self.store.get(key))
+            record = await self._ask(_RECORD, self.store.get, key)
             if record is None:
                 return None
             if record.successor is None:
@@ -276,7 +280,7 @@ class StoreBackend:
         """Turn a record into a pointer, unless it changed meanwhile."""
         record = found.record
         changed = pointer(record, successor, until)
-        return await self._ask(self.store.replace(found.key, changed, version=record.version))
+        return await self._ask(_NUMBER, self.store.replace, found.key, changed, version=record.version)
 
     def _turn(self, name: str) -> anyio.Lock:
         """Of those who want the same at once one goes after the other; a lock serves one event loop, and so one thread."""
@@ -285,9 +289,15 @@ class StoreBackend:
     def _verified_key(self, token: bytes) -> str:
         return _hashed(self._signer.unsign(token).decode())
 
-    async def _ask(self, answer: Awaitable[T]) -> T:
+    async def _ask(
+        self, kinds: tuple[type, ...], ask: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """What the store answers; ``StoreUnavailable`` where it fails, or gives what it never should.
+
+        A coroutine that it forgot to await is true, and would count as done.
+        """
         try:
-            return await answer
+            given = await ask(*args, **kwargs)
         except StoreUnavailable:
             raise
         except Exception as error:
@@ -295,6 +305,12 @@ class StoreBackend:
             text = str(error) if isinstance(error, StoreError | OSError) else ""  # a bare TimeoutError has none either
             logger.error("Session store failed: %s", text or type(error).__name__)  # noqa: TRY400
             raise StoreUnavailable from error
+        if not isinstance(given, kinds):
+            logger.error(
+                "Session store failed: %s gave a %s", getattr(ask, "__name__", "a method"), type(given).__name__
+            )
+            raise StoreUnavailable
+        return given
 
 
 def _give_clock(store: Any, clock: Callable[[], float]) -> None:

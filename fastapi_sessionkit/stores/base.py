@@ -70,7 +70,8 @@ class SessionStore(Protocol):
 
     Unknown, expired and outdated are *answers*: ``None``, ``False`` or ``0``. A method raises only when the engine is
     broken or can't be reached; any exception then becomes ``StoreUnavailable`` (503) above. Of a ``StoreError`` the
-    text is logged, of any other only what it is: a driver's text may hold what a session holds.
+    text is logged, of any other only what it is: a driver's text may hold what a session holds. An answer of another type
+    than promised, such as a coroutine that nobody awaited, is ``StoreUnavailable`` too: it must not count as done.
 
     Every method may be called at the same time from any number of requests, tasks of one event loop. A method that is
     cancelled has either happened whole or not at all. Nothing is promised about the order of concurrent calls.
