@@ -61,7 +61,7 @@ class Loaded:
     record: SessionRecord
     key: str = ""
     superseded: bool = False
-    before: bytes | None = None
+    before: bytes | None = field(default=None, repr=False)
     authenticated_before: float | None = None
 
     @property
@@ -73,10 +73,13 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was saved, and the token that the client must have from now on; ``None``: the one it has."""
+    """What was saved, and the token that the client must have from now on; ``None``: the one it has.
+
+    Its ``repr`` shows no token.
+    """
 
     record: SessionRecord
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
 
 
 @runtime_checkable

@@ -1,7 +1,7 @@
 """What a database implements to keep sessions."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from ..errors import SessionKitError
@@ -20,7 +20,7 @@ class StoreError(SessionKitError):
 class SessionRecord:
     """One session as it is kept: the application's data and the library's clocks.
 
-    All times are Unix seconds (UTC).
+    All times are Unix seconds (UTC). Its ``repr`` shows nothing of the session.
 
     Attributes:
         data: the session as a JSON object, UTF-8.
@@ -34,8 +34,8 @@ class SessionRecord:
             pointer: it holds no session, says until when the old id is honoured, and nothing extends it.
     """
 
-    data: bytes
-    user_id: str | None
+    data: bytes = field(repr=False)
+    user_id: str | None = field(repr=False)
     version: int
     created_at: float
     authenticated_at: float

@@ -38,15 +38,15 @@ class Site:
         self._add_routes()
 
     def _add_routes(self) -> None:
-        app, kit, ada = self.app, self.kit, self.ada
+        app, kit = self.app, self.kit
 
         @app.post("/login")
         async def login(request: Request) -> None:
-            kit.set_session(request, ada)
+            kit.set_session(request, self.ada)
 
         @app.post("/token")
         async def token(request: Request) -> str:
-            return await kit.issue_token(request, ada)
+            return await kit.issue_token(request, self.ada)
 
         @app.get("/me")
         async def me(
