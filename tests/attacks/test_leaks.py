@@ -131,7 +131,7 @@ def test_attack_by_reading_what_objects_say_of_themselves(
         ),
         *GUARD.rules,
         *(record, Loaded(record, "0" * 64, before=record.data), Written(record, token), CookieSettings(), Access()),
-        *(role("admin"), permission("x"), fresh(60), owner("user_id"), custom(len), StoreUnavailable()),
+        *(role("admin"), permission("x"), fresh(60), owner("user_id"), custom(bool), StoreUnavailable()),
         *(kit.require_session, kit.require_role("admin"), kit.get_session),
     ]
 
