@@ -5,6 +5,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, Generic, Literal, TypeAlias, get_args
 
@@ -17,7 +18,7 @@ from typing_extensions import TypeVar
 
 from ._application.checks import check_routes, check_unambiguous
 from ._application.endpoints import PublicEndpoints
-from ._application.kits import Place, check_installable, check_mounted, sharing
+from ._application.kits import Place, check_installable, check_mounted, check_one_mapping, has_mapping, sharing
 from ._application.lifecycle import Lifecycle
 from ._application.middleware import SessionMiddleware
 from ._application.report import report
@@ -28,6 +29,7 @@ from ._request.announcing import Announcer, require_names
 from ._request.codec import SessionCodec
 from ._request.lifetimes import Lifetimes
 from ._request.lookup import request_session_of
+from ._request.mapping import RequestData
 from ._request.origin import OriginPolicy
 from ._request.releases import Migrate, release
 from ._request.revalidation import Revalidation
@@ -73,6 +75,8 @@ Check: TypeAlias = Literal["log", "raise", "off"]
 ENVIRONMENT = "SESSIONKIT_SECRET_KEY"
 _IDLE_TIMEOUT = timedelta(days=7)
 _SHORTEST = 32
+_MAPPING = "request_session"
+"""What names the cookie of ``request.session``."""
 _HOW_TO = """Make one with: python -c "import secrets; print(secrets.token_urlsafe(48))" """.strip()
 
 
@@ -155,7 +159,8 @@ class SessionKit(Generic[M]):
         require_bool(anonymous, "SessionKit(anonymous=...)")
         self.model: type[M] = _checked_model(model, anonymous=anonymous)
         self.name: str = _checked_name(name)
-        transport = SessionCookie(_checked(cookie, CookieSettings, "cookie"), self.name)
+        self._cookie = _checked(cookie, CookieSettings, "cookie")
+        transport = SessionCookie(self._cookie, self.name)
         require_bool(bearer, "SessionKit(bearer=...)")
         if bearer and anonymous:
             raise ConfigurationError(
@@ -210,6 +215,7 @@ class SessionKit(Generic[M]):
         guard: RouterGuard | None = None,
         preload: Iterable[str] = (),
         check: Check = "log",
+        request_session: bool = False,
     ) -> None:
         """Put the kit on an application, before or after routes, routers and other middleware are added.
 
@@ -224,16 +230,21 @@ class SessionKit(Generic[M]):
             check: what becomes of the audit's findings at startup. ``"log"``: rules and pages that are wrong are warnings,
                 and all findings one line at INFO; ``"raise"``: what nobody has accepted fails the start; ``"off"``: nothing.
                 What can't work fails the start in any case.
+            request_session: gives ``request.session`` to libraries that want it (Authlib, sqladmin): a ``dict`` in a signed
+                cookie of its own, which has nothing to do with the kit's sessions.
 
         Raises:
             ConfigurationError: a setting can't work as written, it is installed already, its cookie, or what OpenAPI calls
-                that, is another kit's, the application has started, or an anonymous kit is given a guard.
+                that, is another kit's, the application has started, an anonymous kit is given a guard, or something else
+                gives ``request.session`` too.
         """
         check_installable(self, self.services.transport, app)
         if guard is not None and not isinstance(guard, RouterGuard):
             raise ConfigurationError(f"install(guard=...) takes a RouterGuard, not {guard!r}")
         if guard is not None and self.services.anonymous:
             raise ConfigurationError(f"install(guard=...): {NO_USERS}")
+        require_bool(request_session, "install(request_session=...)")
+        mapping = self._mapping_kit(app) if request_session else None
         preloaded = tuple(map(Pattern, require_list(preload, "install(preload=...)", '["/pages/**"]')))
         if check not in get_args(Check):
             raise ConfigurationError(f'install(check=...) is "log", "raise" or "off", not {check!r}')
@@ -260,6 +271,31 @@ class SessionKit(Generic[M]):
         app.add_exception_handler(Redirected, redirect_response)
         self._installed.append((app, guard))
         document(app, self.services, guard)
+        if mapping is not None:
+            mapping.install(app, check="off")
+
+    def _mapping_kit(self, app: Starlette) -> "SessionKit[RequestData]":
+        """What keeps ``request.session``: an anonymous kit with this one's keys, origins, lifetimes and kind of cookie."""
+        if self.services.anonymous:
+            raise ConfigurationError(
+                "install(request_session=True): give it to the SessionKit that users sign in with, not to an anonymous one"
+            )
+        if has_mapping(app):
+            raise ConfigurationError("install(request_session=True): another SessionKit gives this application its own")
+        check_one_mapping(app)
+        lifetimes = self.services.lifetimes
+        kit = SessionKit(
+            RequestData,
+            secret_key=self._keys,
+            cookie=replace(self._cookie, name=_MAPPING),
+            idle_timeout=lifetimes.idle,
+            absolute_timeout=lifetimes.absolute,
+            anonymous=True,
+            name=_MAPPING,
+            clock=lifetimes.clock,
+        )
+        kit.services = replace(kit.services, origins=self.services.origins)
+        return kit
 
     def on(self, *names: EventName) -> Callable[[H], H]:
         """Have a function told of events: ``@kit.on("signed_in", "signed_out")``.
@@ -289,6 +325,8 @@ class SessionKit(Generic[M]):
         check_mounted(app, self.services.transport)
         check_unambiguous(app)
         check_routes(app)
+        if has_mapping(app):
+            check_one_mapping(app)
         if self.services.anonymous:
             return
         for call in {call for route in served_routes(app) for call in route.dependencies}:

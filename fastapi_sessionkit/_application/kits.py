@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from .._paths.denial import Redirected, redirect_response
 from .._request.lookup import installed
+from .._request.mapping import SECOND, RequestData
 from .._request.services import Services
 from ..errors import ConfigurationError
 from ..guard import RouterGuard
@@ -90,6 +91,21 @@ def check_installable(kit: object, transport: Transport, app: Starlette) -> None
             raise ConfigurationError(_SAME_NAME.format(where="this application", name=transport.name))
         if other.scheme_name == transport.scheme_name:
             raise ConfigurationError(_SAME_SCHEME.format(transport.name, other.name, transport.scheme_name))
+
+
+def check_one_mapping(app: Starlette) -> None:
+    """Raise ``ConfigurationError`` where the application has other middleware that gives ``request.session``."""
+    for middleware in app.user_middleware:
+        name = getattr(middleware.cls, "__name__", "")
+        if (
+            name == "SessionMiddleware" and "services" not in middleware.kwargs
+        ):  # Starlette's or starsessions', not ours
+            raise ConfigurationError(SECOND.format(f"{middleware.cls.__module__}.{name}"))
+
+
+def has_mapping(app: Starlette) -> bool:
+    """Whether a kit of the application gives ``request.session``."""
+    return any(issubclass(services.codec.model, RequestData) for services in installed(app))
 
 
 def gate_of(app: object, kit: object) -> tuple[RouterGuard | None, Callable[[Scope], bool]]:

@@ -14,10 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .._paths.patterns import Pattern
 from .._request.changes import Action
 from .._request.lookup import installed, request_session_of_kit
+from .._request.mapping import MappedSession, session_class
 from .._request.origin import SAFE_METHODS, refusal, source
 from .._request.request_session import SCOPE_KEY, RequestSession
 from .._request.services import Services
-from .._request.visitors import session_class
 from ..errors import Forbidden, StoreUnavailable
 from ..guard import RouterGuard, route_path
 from ..transport import Headers
@@ -84,6 +84,8 @@ class SessionMiddleware:
             return
         # A copy, so that scope and session are no cycle: both go with the request, without the garbage collector.
         own = scope[SCOPE_KEY] = self._session_class(self.services, dict(scope), self.host, outer, send=send)
+        if isinstance(own, MappedSession):
+            await own.offer(scope)
         answer = partial(self._answer, own, scope, receive, send)
         try:
             await self._serve(own, scope, receive, answer if scope["type"] == "http" else _closing(answer, scope))

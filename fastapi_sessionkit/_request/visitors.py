@@ -1,7 +1,7 @@
 """The session of a visitor, for a kit with ``anonymous=True``: there is always one, and it is stored once it has changed."""
 
 import logging
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ..access import Subject
 from ..errors import ConfigurationError
@@ -12,7 +12,6 @@ from .codec import M, Update
 from .envelope import opened
 from .handed import Handed
 from .request_session import RequestSession
-from .services import Services
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -134,8 +133,3 @@ NO_USERS = (
     "This SessionKit is anonymous=True: nobody signs in, so there are no roles, permissions or other requirements to ask for, and "
     "no guard. Ask them of the SessionKit that users sign in with"
 )
-
-
-def session_class(services: Services[Any]) -> type[RequestSession[Any]]:
-    """What a request's session is for a kit."""
-    return VisitorSession if services.anonymous else RequestSession

@@ -14,6 +14,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from .._request.lookup import installed
+from .._request.mapping import RequestData
 from ..audit import Audit
 from ..audit.acceptance import PROJECT, project_settings
 from ..kit import SessionKit
@@ -126,7 +127,11 @@ def _first_in(module: ModuleType, where: str) -> Starlette:
 
 
 def _kit_on(app: Starlette, name: str | None) -> SessionKit[Any]:
-    kits = [kit for services in installed(app) if isinstance(kit := services.kit, SessionKit)]
+    kits = [
+        kit
+        for services in installed(app)
+        if isinstance(kit := services.kit, SessionKit) and not issubclass(kit.model, RequestData)
+    ]
     names = ", ".join(kit.name for kit in kits)
     if not kits:
         raise UsageError("No SessionKit is installed on this application: kit.install(app)")
