@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any, Generic, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter
@@ -40,7 +41,7 @@ from .access import Access
 from .audit import Audit
 from .audit.acceptance import report_findings
 from .backends import BackendContext, CookieBackend, SessionBackend, StoreBackend
-from .backends.base import directory_of
+from .backends.base import SessionsElsewhere, directory_of, elsewhere_of
 from .backends.keys import new_session_id
 from .bearer import BearerToken
 from .cookie import CookieSettings, SessionCookie
@@ -63,6 +64,7 @@ from .requirements import (
 )
 from .session import Session, SessionInfo
 from .stores.base import SessionStore
+from .transport import Transport
 from .watching import SessionWatch, watch_of
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -159,17 +161,24 @@ class SessionKit(Generic[M]):
         require_bool(anonymous, "SessionKit(anonymous=...)")
         self.model: type[M] = _checked_model(model, anonymous=anonymous)
         self.name: str = _checked_name(name)
-        self._cookie = _checked(cookie, CookieSettings, "cookie")
-        transport = SessionCookie(self._cookie, self.name)
         require_bool(bearer, "SessionKit(bearer=...)")
         if bearer and anonymous:
             raise ConfigurationError(
                 "SessionKit(anonymous=True, bearer=True): a token is for somebody, and visitors are nobody. Give bearer=True to "
                 "the SessionKit that users sign in with"
             )
+        self.backend: SessionBackend = _backend(backend)
+        elsewhere = elsewhere_of(self.backend)
+        self._cookie = _checked(cookie, CookieSettings, "cookie")
+        if elsewhere is None:
+            transports = _own_transports(cookie, self.name, bearer=bearer)
+        else:
+            _require_nothing_own(elsewhere, cookie, bearer=bearer, anonymous=anonymous)
+            transports = elsewhere.session_transports(cookie.header_limit)
+        transport = transports[0]
+        codec = SessionCodec(self.model, release(model_version, migrate))
         self.cookie_name: str = transport.name
         self.scheme_name: str = transport.scheme_name
-        self.backend: SessionBackend = _backend(backend)
         self._keys = _secret_keys(secret_key)
         context = BackendContext(
             secret_keys=self._keys,
@@ -178,9 +187,9 @@ class SessionKit(Generic[M]):
             new_id=_checked_function(new_id, "new_id"),
             token_limit=transport.limit,
             max_sessions_per_user=self._checked_most(max_sessions_per_user),
+            data_of=partial(_data_of, codec, transport),
         )
         self.backend.bind(context)
-        codec = SessionCodec(self.model, release(model_version, migrate))
         if anonymous:
             _require_fresh_session(codec)
         self.services: Services[M] = Services(
@@ -188,7 +197,7 @@ class SessionKit(Generic[M]):
             codec=codec,
             backend=self.backend,
             transport=transport,
-            transports=(transport, BearerToken(transport)) if bearer else (transport,),
+            transports=transports,
             origins=OriginPolicy(trusted_origins, cross_origin_exempt, enabled=cross_origin_protection),
             access=_checked(access, Access, "access"),
             lifetimes=_lifetimes(idle_timeout, absolute_timeout, clock),
@@ -196,6 +205,7 @@ class SessionKit(Generic[M]):
             events=Announcer(context.signer("fingerprint"), clock),
             revalidation=_revalidation(revalidate, in_seconds(revalidate_every, "revalidate_every", zero=True), clock),
             anonymous=anonymous,
+            elsewhere=None if elsewhere is None else elsewhere.session_service(),
         )
 
         self.require_session: Required[M] | Given[M] = (
@@ -643,6 +653,37 @@ def _backend(backend: Any) -> SessionBackend:
         "SessionKit(backend=...) takes a SessionBackend or a SessionStore such as MemoryStore(), RedisStore(url) or "
         f"SQLStore(engine), not a {type(backend).__name__}"
     )
+
+
+def _own_transports(cookie: CookieSettings, name: str, *, bearer: bool) -> tuple[Transport, ...]:
+    own = SessionCookie(cookie, name)
+    return (own, BearerToken(own)) if bearer else (own,)
+
+
+def _require_nothing_own(
+    elsewhere: SessionsElsewhere, cookie: CookieSettings, *, bearer: bool, anonymous: bool
+) -> None:
+    """Refuse settings of tokens that the kit does not give out, where another service does."""
+    name = type(elsewhere).__name__
+    if anonymous:
+        raise ConfigurationError(
+            f"SessionKit(anonymous=True) keeps the sessions of visitors itself, so it needs another backend than {name}"
+        )
+    if bearer:
+        raise ConfigurationError(
+            f"SessionKit(bearer=True) gives out tokens of its own, and with {name} the service does: leave it out, and name the "
+            f'header that brings the service\'s tokens, {name}(..., headers=["Authorization"])'
+        )
+    if replace(cookie, header_limit=CookieSettings().header_limit) != CookieSettings():
+        raise ConfigurationError(
+            f"With {name} the service sends the cookie, so CookieSettings can only say header_limit=... here: name the service's "
+            f'cookies in {name}(..., cookies=["..."])'
+        )
+
+
+def _data_of(codec: SessionCodec[Any], transport: Transport, session: Any) -> bytes:
+    codec.require_model(session, "The kit")
+    return codec.noted(codec.readable_dump(session), issued=transport.issued)
 
 
 def _secret_keys(given: str | SecretStr | Sequence[str | SecretStr] | None) -> tuple[str, ...]:

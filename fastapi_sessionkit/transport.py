@@ -18,15 +18,15 @@ class Transport(Protocol):
         name: what the client knows the token by: no two kits on one application have the same.
         rides_along: whether browsers send the token by themselves, also with requests that another site causes. Such
             a token needs the cross-origin check, and a sign-in needs it too (CSRF, login CSRF).
-        issued: whether the application gives the token out (``kit.issue_token``) and no response can bring another one,
-            so that it stays the same as long as its session lives. A session's record says it too: a token that was
+        issued: whether the token is given out otherwise, by ``kit.issue_token`` or another service, and no response can
+            bring another one, so that it stays the same as long as its session lives. A session's record says it too: a token that was
             made for one kind of transport is nobody's in the other.
         limit: bytes that a token may take.
         header_limit: bytes that the header may take, everything in it included: a request with a longer one is 431
             before anything parses it (RFC 6585, section 5).
-        varies_by: the request header that brings the token, for ``Vary``.
+        varies_by: the request header that brings the token, or several with ``, `` between them, for ``Vary``.
         noun: what messages call it.
-        challenge: its scheme in ``WWW-Authenticate`` (RFC 9110, section 11.6.1).
+        challenge: its scheme in ``WWW-Authenticate`` (RFC 9110, section 11.6.1); empty where it has none.
         scheme_name: what OpenAPI calls its security scheme.
         scheme: OpenAPI's security scheme object.
     """

@@ -208,7 +208,9 @@ HEAVY = [
 ]
 
 
-@pytest.mark.parametrize("name", [PACKAGE, f"{PACKAGE}.testing", f"{PACKAGE}.stores.base", f"{PACKAGE}.stores.memory"])
+@pytest.mark.parametrize(
+    "name", [PACKAGE, f"{PACKAGE}.testing", f"{PACKAGE}.stores.base", f"{PACKAGE}.stores.memory", f"{PACKAGE}.whoami"]
+)
 def test_importing_loads_no_engines_client(name: str) -> None:
     program = f"import sys, {name}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()

@@ -20,6 +20,7 @@ def add_challenges(message: Message, own: RequestSession[Any]) -> None:
     first, *others = own.services.transports
     headers: Headers = list(message.get("headers", ()))
     asked_for = [_parameters(value, first.challenge) for name, value in headers if name.lower() == b"www-authenticate"]
+    others = [transport for transport in others if transport.challenge]
     for transport in others if asked_for and asked_for[0] is not None else ():
         was_refused = own.services.transport is transport and own.asked and own.is_nobody
         parameters = asked_for[0] or (b' error="invalid_token"' if was_refused else b"")

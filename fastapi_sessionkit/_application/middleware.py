@@ -248,8 +248,8 @@ class _Commit:
 def _refuse_long_header(own: RequestSession[Any], scope: Scope) -> None:
     """431 where a header that brings tokens is too long: parsers below take time for it that nobody has bounded."""
     for transport in own.services.transports:
-        header = transport.varies_by.lower()
-        longest = max((len(value) for name, value in scope["headers"] if name == header), default=0)
+        brings = transport.varies_by.lower().split(b", ")
+        longest = max((len(value) for name, value in scope["headers"] if name in brings), default=0)
         if longest > transport.header_limit:
             error = HTTPException(
                 431,

@@ -76,6 +76,19 @@ class SessionCodec(Generic[M]):
                 "its field declares, or of none that JSON can hold"
             ) from None  # its text holds the value
 
+    def require_model(self, session: object, taker: str) -> None:
+        """``TypeError`` for what is no session of the model."""
+        if not isinstance(session, self.model):
+            raise TypeError(
+                f"{taker} takes a {self.model.__name__}, the model of this SessionKit, not a {type(session).__name__}"
+            )
+
+    def readable_dump(self, session: M) -> bytes:
+        """The dump of a session that begins; raises what ``dump`` and ``check_readable`` raise."""
+        data = self.dump(session)
+        self.check_readable(session, data)
+        return data
+
     def noted(self, dump: bytes, *, issued: bool = False, transient: bool = False) -> bytes:
         """The data of a record that begins with a dump. Beside it stand the release of the model, and what is said of the token."""
         return Envelope(dump, version=self._release.version, issued=issued, transient=transient).data()

@@ -286,6 +286,15 @@ class MarkedSession(Subject, Generic[M]):
                 f"{helper} came too late: the response has started, or the request has failed, so nothing is saved any more. "
                 "Call it before the response is returned."
             )
+        self._require_here(helper)
+
+    def _require_here(self, what: str) -> None:
+        """Refuse what only the service can do that people sign in at."""
+        if self.services.elsewhere is not None:
+            raise ConfigurationError(
+                f"{what} can't be done here, and nothing is written: sessions are begun, changed and ended by "
+                f"{self.services.elsewhere}. Send the browser to that service, or call its interface"
+            )
 
     def _require_keeping(self, helper: str) -> None:
         """Refuse what needs a client that keeps the token of a response."""
@@ -298,6 +307,7 @@ class MarkedSession(Subject, Generic[M]):
             )
 
     def _require_changeable(self) -> None:
+        self._require_here("A change of the session")
         if self.loaded is not None and self._is_final(self.loaded):
             raise ConfigurationError(
                 f"This {self.services.transport.noun} is the session itself, so it can't be changed. Keep sessions on the "
@@ -326,13 +336,9 @@ def _new_record(
 ) -> tuple[bytes, SessionRecord]:
     """The dump of a session that begins, and its record, if it can be kept."""
     codec, lifetimes = services.codec, services.lifetimes
-    if not isinstance(session, codec.model):
-        raise TypeError(
-            f"{helper} takes a {codec.model.__name__}, the model of this SessionKit, not a {type(session).__name__}"
-        )
+    codec.require_model(session, helper)
     lifetimes.checked_idle(ttl)
-    data = codec.dump(session)
-    codec.check_readable(session, data)
+    data = codec.readable_dump(session)
     noted = codec.noted(data, issued=services.transport.issued, transient=transient)
     record = lifetimes.new_record(noted, user_id_of(session), ttl)
     require_room(services, record)

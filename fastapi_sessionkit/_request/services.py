@@ -27,6 +27,7 @@ class Services(Generic[M]):
         alternative: the same for the requests that use the second transport; ``None`` where there is no other.
         varies_by: the request headers that decide whose a request is, for ``Vary``.
         anonymous: whether nobody signs in, and every visitor has a session.
+        elsewhere: the service that begins, changes and ends sessions; ``None``: the application does.
     """
 
     kit: object
@@ -41,6 +42,7 @@ class Services(Generic[M]):
     events: Announcer
     revalidation: Revalidation[M] | None = None
     anonymous: bool = False
+    elsewhere: str | None = None
     alternative: "Services[M] | None" = field(init=False)
     varies_by: bytes = field(init=False)
     reader: Reader[M] = field(init=False)

@@ -113,7 +113,7 @@ def _lets_in(guard: RouterGuard, setting: str, needed: Requirement) -> bool:
 def _targets(guard: RouterGuard) -> dict[str, str]:
     """The pages that browsers are sent to, each with the setting that says so."""
     found = {rule.redirect_to: "redirect_to" for rule in guard.rules if rule.redirect_to is not None}
-    again = getattr(guard, "reauthenticate_path", None)
+    again = guard.reauthenticate_path
     if again is not None:
         found[again] = "reauthenticate_path"
     if guard.login_path is not None:

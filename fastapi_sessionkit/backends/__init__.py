@@ -5,7 +5,16 @@ its token is a signed random id. Both implement ``SessionBackend``, and so can a
 """
 
 from ..stores.base import SessionFeed
-from .base import BackendContext, Change, Loaded, SessionBackend, SessionDirectory, SessionExplainer, Written
+from .base import (
+    BackendContext,
+    Change,
+    Loaded,
+    SessionBackend,
+    SessionDirectory,
+    SessionExplainer,
+    SessionsElsewhere,
+    Written,
+)
 from .signed import CookieBackend
 from .stored import StoreBackend
 
@@ -18,6 +27,7 @@ __all__ = [
     "SessionDirectory",
     "SessionExplainer",
     "SessionFeed",
+    "SessionsElsewhere",
     "StoreBackend",
     "Written",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, NoReturn, Protocol, cast, runtime_checkable
 
 from itsdangerous import Signer
 
@@ -11,10 +11,15 @@ from .._settings import offers
 from ..errors import ConfigurationError
 from ..reasons import Reason
 from ..stores.base import SessionFeed, SessionRecord
+from ..transport import Transport
 from .keys import KeyedSigner
 
 Change = Callable[[SessionRecord], SessionRecord]
 """Gives the record that shall stand instead. May be called again, on what is there by then. What it raises is passed on."""
+
+
+def _no_model(session: Any) -> NoReturn:  # noqa: ARG001
+    raise ConfigurationError("This BackendContext has no model: a SessionKit gives one that has")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,8 @@ class BackendContext:
         new_id: makes an id of 43 URL-safe characters, 256 random bits.
         token_limit: bytes that a token may take.
         max_sessions_per_user: how many sessions a user may have; ``None``: any number.
+        data_of: the data of a record for a session that the backend has made itself. ``TypeError`` or
+            ``pydantic.ValidationError`` where it is none of the kit's model, or would not be read back.
     """
 
     secret_keys: tuple[str, ...] = field(repr=False)
@@ -36,6 +43,7 @@ class BackendContext:
     new_id: Callable[[], str]
     token_limit: int
     max_sessions_per_user: int | None = None
+    data_of: Callable[[Any], bytes] = _no_model
 
     def signer(self, purpose: str) -> Signer:
         """HMAC-SHA256 under a key derived for this purpose."""
@@ -172,6 +180,27 @@ class SessionExplainer(Protocol):
     def absence(self, token: bytes) -> Reason:
         """Why ``load`` has just given ``None`` for a token. Waits for nothing, and asks no store."""
         ...
+
+
+@runtime_checkable
+class SessionsElsewhere(Protocol):
+    """What a backend offers besides, when another service begins, changes and ends its sessions.
+
+    The kit then has no cookie of its own: it reads what the backend says. Helpers that would change a session refuse.
+    """
+
+    def session_service(self) -> str:
+        """Where sessions are begun, changed and ended; it is shown in errors."""
+        ...
+
+    def session_transports(self, header_limit: int) -> tuple[Transport, ...]:
+        """What brings the service's tokens, one or two; ``issued``, for no response of this application changes them."""
+        ...
+
+
+def elsewhere_of(backend: object) -> SessionsElsewhere | None:
+    """The backend, where another service keeps its sessions."""
+    return cast("SessionsElsewhere", backend) if offers(backend, SessionsElsewhere) else None
 
 
 def absence_of(backend: object, token: bytes) -> Reason:

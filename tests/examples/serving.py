@@ -13,9 +13,10 @@ PATIENCE = 30.0
 
 
 @contextmanager
-def served(app: Any) -> Iterator[str]:
+def served(app: Any, config: uvicorn.Config | None = None) -> Iterator[str]:
     """The application's host and port."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1))
+    config = config or uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
     thread = Thread(target=server.run)
     thread.start()
     try:
