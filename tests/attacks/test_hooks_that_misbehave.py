@@ -5,11 +5,13 @@ until the request is cancelled. The answer is a refusal, a 503 or as if it had n
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from inspect import isawaitable
 from typing import Annotated, Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from fastapi import Depends, FastAPI, Request
 from starlette.types import Message
@@ -37,6 +39,7 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.filterwarnings("ignore:coroutine .* was never awaited"),  # that is what some of them do
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
 ]
 
 
@@ -308,6 +311,32 @@ async def test_attack_a_migrate_that_misbehaves_is_nobody(clock: Clock) -> None:
         status, _, body = await ran.answer("/who", token_of(before, ran.app))
         assert (status, body) in {(0, b""), (200, b'"nobody"')}, what
     assert set(ran.ran) <= {"change"}
+
+
+# Event handlers
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+async def test_an_event_handler_that_misbehaves_changes_no_answer(kind: str, clock: Clock) -> None:
+    hook, store = Hook(lambda _: None), MemoryStore(clock=clock)
+    kit = app_kit(backend=store, clock=clock)
+    ran = Ran(kit, protect=[Rule("/guarded", role="admin")], required=kit.require_session)
+    kit.on("signed_in", "signed_out", "updated", "rotated", "denied")(hook.awaited if kind == "async" else hook)
+
+    for what, hook.behaviour in WRONG.items():
+        token = token_of(app_kit(backend=sound(store), clock=clock), ran.app)
+        assert (await ran.answer("/guarded", token))[0] == 403, what
+        assert (await ran.answer("/depends", token))[0] == 200, what
+        found = await stored(store, clock, token)
+        assert found is not None
+        assert found.note == "depends", what
+        assert (await ran.answer("/out", token))[0] == 200, what
+        assert await stored(store, clock, token) is None, what
+    told = threading.Event()
+    hook.behaviour = lambda event: told.set() if event.name == "signed_in" else None
+    await ran.answer("/in", None)
+
+    assert await anyio.to_thread.run_sync(told.wait, 30)
 
 
 # Stores
