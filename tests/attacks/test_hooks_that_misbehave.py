@@ -385,7 +385,7 @@ async def test_a_touch_that_misbehaves_keeps_nobody_out(clock: Clock) -> None:
         assert (status, body) == ((0, b"") if is_halted else (200, b'"ada"')), what
 
 
-async def test_attack_a_delete_that_misbehaves_leaves_nobody_signed_in_who_was_told_so(clock: Clock) -> None:
+async def test_attack_a_delete_that_misbehaves_signs_out_whoever_was_told_so(clock: Clock) -> None:
     store = MemoryStore(clock=clock)
     kit = app_kit(backend=store, clock=clock)
     ran = Ran(kit, protect=[], required=kit.require_session)
