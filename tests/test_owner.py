@@ -55,7 +55,8 @@ class Name(str):
 
 
 def shown(value: Any) -> str:
-    return f"{type(value).__name__} {value!r}"
+    items = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value  # in every process the same
+    return f"{type(value).__name__} {items!r}"
 
 
 async def owns(value: Any, segment: str) -> bool:
