@@ -5,7 +5,7 @@ import json
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -51,6 +51,7 @@ class _Line:
     """What one event loop uses to ask: its connections, and the questions that are under way."""
 
     http: "AsyncHTTPTransport"
+    closing: AsyncGenerator[None, None]
     questions: "dict[bytes, asyncio.Task[_Answer | Exception]]" = field(default_factory=dict)
 
 
@@ -89,7 +90,7 @@ class WhoamiBackend:
     are not used.
 
     An answer is remembered in this process, so somebody who signed out at the service is served for up to ``remember``
-    seconds. However many requests bring one credential at once, the service is asked once. Only a hash of it is kept.
+    seconds. However many requests bring one credential at once, the service is asked once.
 
     Args:
         url: what is asked, by GET: ``http://`` or ``https://``. It holds no password.
@@ -197,7 +198,7 @@ class WhoamiBackend:
         """Close this event loop's connections."""
         line = self._lines.pop(asyncio.get_running_loop(), None)
         if line is not None:
-            await line.http.aclose()
+            await line.closing.aclose()
 
     def _refuse(self) -> NoReturn:
         raise ConfigurationError(f"Sessions are begun, changed and ended by {self._place}, not here")
@@ -205,7 +206,7 @@ class WhoamiBackend:
     async def _answer(self, key: bytes, forwarded: Headers) -> _Answer:
         """What the service says; one question for all that ask the same at once, and for whoever waits longest."""
         loop = asyncio.get_running_loop()
-        line = self._lines.get(loop) or self._open_line(loop)
+        line = self._lines.get(loop) or await self._open_line(loop)
         question = line.questions.get(key)
         if question is None:
             question = line.questions[key] = loop.create_task(self._ask(key, forwarded, line))
@@ -215,14 +216,16 @@ class WhoamiBackend:
             raise StoreUnavailable from answer
         return answer
 
-    def _open_line(self, loop: asyncio.AbstractEventLoop) -> _Line:
+    async def _open_line(self, loop: asyncio.AbstractEventLoop) -> _Line:
         from httpx import AsyncHTTPTransport, Limits
 
         for each in [each for each in self._lines if each.is_closed()]:
             self._lines.pop(each, None)
         limits = Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=_KEPT_OPEN)
         # A client would keep cookies, and know proxies and redirects.
-        line = self._lines[loop] = _Line(AsyncHTTPTransport(verify=self._tls, limits=limits))
+        http = AsyncHTTPTransport(verify=self._tls, limits=limits)
+        line = self._lines[loop] = _Line(http, _closed_with_loop(http))
+        await anext(line.closing)
         return line
 
     async def _ask(self, key: bytes, forwarded: Headers, line: _Line) -> _Answer | Exception:
@@ -233,9 +236,8 @@ class WhoamiBackend:
                 status, body = await self._get(forwarded, line.http)
             answer = _Answer(self._loaded(status, body), asked_at)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody can say who this is
-            why = (
-                str(error) if isinstance(error, _Unusable) else type(error).__name__
-            )  # another's text may hold a value
+            # The text of another error may hold a value.
+            why = str(error) if isinstance(error, _Unusable) else type(error).__name__
             logger.error("%s did not say who somebody is: %s", self._place, why)  # noqa: TRY400
             return error
         (self._nobody if answer.loaded is None else self._somebody).keep(key, answer)
@@ -293,10 +295,16 @@ class WhoamiBackend:
         return session, float(proved)
 
 
+async def _closed_with_loop(http: "AsyncHTTPTransport") -> AsyncGenerator[None, None]:
+    """Closes connections where an event loop ends that nobody has closed them on: it ends its generators."""
+    try:
+        yield
+    finally:
+        await http.aclose()
+
+
 async def _body(response: "Response") -> bytes:
-    """The body as it is sent, if it is not too long."""
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise _Unusable("its answer is compressed, though that was not asked for")
+    """The body as it is sent, if it is not too long. What is compressed, though nobody asked for that, is no JSON then."""
     body = b""
     async for part in response.aiter_raw():
         body += part

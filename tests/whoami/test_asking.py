@@ -1,17 +1,21 @@
 """When the service is asked, what its answers mean, and what happens when it gives none."""
 
 import asyncio
+import gc
 import gzip
+import json
 import logging
 import socket
 import time
+import warnings
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
 from fastapi_sessionkit import StoreUnavailable
-from tests.support import Clock, app_kit
-from tests.whoami.support import COOKIE, SIGNED_IN, Service, new_backend, site_of
+from tests.support import Clock, app_kit, client_of
+from tests.whoami.support import COOKIE, SIGNED_IN, Service, application, new_backend, site_of
 
 pytestmark = pytest.mark.anyio
 
@@ -268,13 +272,13 @@ async def test_a_function_that_gives_another_model_is_503_and_said(
 
 
 async def test_an_answer_that_never_ends_is_503(service: Service) -> None:
-    service.body = [b" " * 10_000] * 20
+    service.body = [json.dumps(SIGNED_IN).encode(), *[b" " * 10_000] * 20]
     async with site_of(service) as site:
         assert (await site.get()).status_code == 503
 
 
 async def test_a_compressed_answer_is_503(service: Service) -> None:
-    service.body = [gzip.compress(b" " * 10_000_000 + b"{}")]
+    service.body = [gzip.compress(json.dumps(SIGNED_IN).encode())]
     service.headers = [(b"content-encoding", b"gzip")]
     async with site_of(service) as site:
         assert (await site.get()).status_code == 503
@@ -337,6 +341,17 @@ async def test_what_failed_is_the_cause_of_the_error() -> None:
     await backend.aclose()
 
     assert type(raised.value.__cause__).__name__ == "ConnectError"
+
+
+async def test_a_loop_that_ends_closes_its_connections(service: Service) -> None:
+    """As the loops of a ``TestClient`` do that is not entered: one for each request."""
+    app = application(app_kit(backend=new_backend(service.url, remember=0, remember_nobody=0)))
+    get = partial(client_of(app).get, "/me", headers={"Cookie": f"{COOKIE}=ada"})
+    with warnings.catch_warnings(record=True, action="always") as warned:
+        assert [(await asyncio.to_thread(get)).status_code for _ in range(3)] == [200] * 3
+        gc.collect()
+
+    assert [str(each.message) for each in warned] == []
 
 
 async def test_after_closing_the_next_request_connects_again(service: Service) -> None:

@@ -148,6 +148,13 @@ CREDENTIALS = Credentials(["one", "two"], ["X-One", "Authorization"])
 LINES = st.sampled_from([b"0", b"1", b"2", b"3", b"4", b"-1", b":", b"\n", b"\r", b"; x=y", b"abc", b"\xb2", b" "])
 
 
+@pytest.mark.parametrize(
+    "token", [b"0:a; admin=1", b"0:a\r\nX: y", b"4:a", b"-1:a", b"0:", b"one:a", b"0:a\n\n1:b", b"", "²:a".encode()]
+)
+def test_a_token_that_no_transport_made_forwards_nothing(token: bytes) -> None:
+    assert CREDENTIALS.to_forward(token) is None
+
+
 @given(st.one_of(st.binary(max_size=60), st.lists(LINES, max_size=10).map(b"".join)))
 def test_whatever_a_token_says_only_named_headers_are_forwarded(token: bytes) -> None:
     for name, value in CREDENTIALS.to_forward(token) or ():
