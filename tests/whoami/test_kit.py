@@ -193,6 +193,8 @@ async def test_401_names_a_scheme_for_each_way_that_has_one(service: Service) ->
         assert (await site.get(cookie=None)).headers.get_list("www-authenticate") == ["Cookie"]
     async with site_of(service, headers=["Authorization"]) as site:
         assert (await site.get(cookie=None)).headers.get_list("www-authenticate") == ["Cookie", "Bearer"]
+    async with site_of(service, cookies=[], headers=["Authorization"]) as site:
+        assert (await site.get(cookie=None)).headers.get_list("www-authenticate") == ["Bearer"]
 
 
 def test_an_audit_of_such_an_application_works() -> None:
