@@ -21,6 +21,8 @@ LIMIT = 4_096
 SameSite = Literal["lax", "strict", "none"]
 _DEFAULT_NAME = "session"
 _LONGEST_NAME = 1_024
+_MOST_VALUES = 8
+_GONE = ("Max-Age=0", "Expires=Thu, 01 Jan 1970 00:00:00 GMT")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9\-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"\.?{_LABEL}(?:\.{_LABEL})*")  # browsers drop a dot in front (RFC 6265, section 5.2.3)
@@ -168,10 +170,7 @@ class SessionCookie:
 
     def _read_carefully(self, scope: Scope) -> Sequence[bytes]:
         """The same where the name comes more than once, perhaps as a part of another's name or value."""
-        headers = (header for name, header in scope["headers"] if name == b"cookie")
-        pairs = (pair.strip(b" \t") for header in headers for pair in header.split(b";"))
-        found = [pair[len(self._start) :].lstrip(b" \t") for pair in pairs if pair.startswith(self._start)]
-        return [value if len(value) <= LIMIT else b"" for value in found]
+        return [value if len(value) <= LIMIT else b"" for value in _values(scope, self._start)]
 
     def write(self, token: str, max_age: float | None, scope: Scope) -> Headers:
         """The ``Set-Cookie`` that stores the token for ``max_age`` seconds; ``None``: until the browser is closed."""
@@ -188,14 +187,54 @@ class SessionCookie:
 
     def remove(self) -> Headers:
         """The ``Set-Cookie`` that makes the browser forget it."""
-        return self._set("", ("Max-Age=0", "Expires=Thu, 01 Jan 1970 00:00:00 GMT"))
+        return self._set("", _GONE)
+
+    def remove_other(self, name: str) -> Headers:
+        """What makes the browser forget another cookie: one with this one's path and domain, and one with neither."""
+        plain = ["Path=/", *(flag for flag in self._flags if not flag.startswith(("Path=", "Domain=")))]
+        kinds = [self._flags] if sorted(plain) == sorted(self._flags) else [self._flags, plain]
+        return [self._header(name, "", _GONE, flags) for flags in kinds]
 
     def too_large(self, overflow: int, fields: Mapping[str, int]) -> SessionTooLarge:
         """The error for a cookie that browsers would drop."""
         return SessionTooLarge(LIMIT + overflow, LIMIT, fields)
 
     def _set(self, value: str, lifetime: Sequence[str]) -> Headers:
-        return [(b"set-cookie", "; ".join((f"{self.name}={value}", *lifetime, *self._flags)).encode("latin-1"))]
+        return [self._header(self.name, value, lifetime, self._flags)]
+
+    @staticmethod
+    def _header(name: str, value: str, lifetime: Sequence[str], flags: Sequence[str]) -> tuple[bytes, bytes]:
+        return b"set-cookie", "; ".join((f"{name}={value}", *lifetime, *flags)).encode("latin-1")
+
+
+class OldCookie:
+    """The cookie of another library, whose sessions are taken over.
+
+    Attributes:
+        is_own: whether the kit's own cookie has the same name.
+    """
+
+    def __init__(self, name: str, cookie: SessionCookie) -> None:
+        self.is_own: bool = name == cookie.name
+        self._start = f"{name}=".encode()
+        self._gone = [] if self.is_own else cookie.remove_other(name)
+
+    def read(self, scope: Scope) -> Sequence[bytes]:
+        """Every value that may be one, as it came; none where there are too many to look at."""
+        found = dict.fromkeys(_values(scope, self._start))
+        values = [value for value in found if value and len(value) <= LIMIT and value.isascii()]
+        return values if len(values) <= _MOST_VALUES else ()
+
+    def remove(self) -> Headers:
+        """The ``Set-Cookie`` that makes the browser forget it; none where the kit's own takes its place."""
+        return self._gone
+
+
+def _values(scope: Scope, start: bytes) -> Sequence[bytes]:
+    """The values of the pairs that begin so, as they came."""
+    headers = (header for name, header in scope["headers"] if name == b"cookie")
+    pairs = (pair.strip(b" \t") for header in headers for pair in header.split(b";"))
+    return [pair[len(start) :].lstrip(b" \t") for pair in pairs if pair.startswith(start)]
 
 
 def _full_name(settings: CookieSettings, name: str, *, secure: bool) -> str:

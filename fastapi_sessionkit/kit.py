@@ -34,7 +34,7 @@ from ._request.mapping import RequestData
 from ._request.origin import OriginPolicy
 from ._request.releases import Migrate, release
 from ._request.revalidation import Revalidation
-from ._request.services import Services
+from ._request.services import OldSessions, Services
 from ._request.visitors import NO_USERS
 from ._settings import Duration, answers_at_once, in_seconds, is_asynchronous, offers, require_bool, require_list, takes
 from .access import Access
@@ -43,8 +43,9 @@ from .audit.acceptance import report_findings
 from .backends import BackendContext, CookieBackend, SessionBackend, StoreBackend
 from .backends.base import SessionsElsewhere, directory_of, elsewhere_of
 from .backends.keys import new_session_id
+from .backends.takeover import takeover_of
 from .bearer import BearerToken
-from .cookie import CookieSettings, SessionCookie
+from .cookie import CookieSettings, OldCookie, SessionCookie
 from .dependencies import Asked, Given, Required, checked_requirement
 from .errors import ConfigurationError
 from .events import EventName, Handler
@@ -206,6 +207,7 @@ class SessionKit(Generic[M]):
             revalidation=_revalidation(revalidate, in_seconds(revalidate_every, "revalidate_every", zero=True), clock),
             anonymous=anonymous,
             elsewhere=None if elsewhere is None else elsewhere.session_service(),
+            old=self._old_sessions(transport, anonymous=anonymous),
         )
 
         self.require_session: Required[M] | Given[M] = (
@@ -357,6 +359,17 @@ class SessionKit(Generic[M]):
         for rule in guard.rules if guard is not None else ():
             if rule.requirement is not None and self.services.access.check is None:
                 self._readable(rule.requirement)
+
+    def _old_sessions(self, cookie: Transport, *, anonymous: bool) -> OldSessions | None:
+        takeover = takeover_of(self.backend)
+        if takeover is None or not isinstance(cookie, SessionCookie):
+            return None
+        if anonymous:
+            raise ConfigurationError(
+                "SessionKit(anonymous=True) takes no sessions over: give CookieBackend(accept_starlette=...) or "
+                "StoreBackend(adopt=...) to the SessionKit that users sign in with"
+            )
+        return OldSessions(takeover, OldCookie(takeover.cookie, cookie))
 
     def _checked_most(self, most: int | None) -> int | None:
         if most is None:

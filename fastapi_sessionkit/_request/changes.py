@@ -15,6 +15,14 @@ class Action(Enum):
     SIGN_OUT = "sign out"
 
 
+@dataclass(frozen=True, slots=True)
+class OldSession:
+    """A session of another library: its cookie, and when that was given out (Unix seconds), where it is known."""
+
+    value: bytes
+    began_at: float | None
+
+
 @dataclass(slots=True)
 class Changes:
     """The marks of one request.
@@ -28,6 +36,7 @@ class Changes:
         ttl: the idle lifetime in seconds of a session that begins; ``None``: the kit's.
         transient: whether the client forgets the token of a session that begins when the browser closes.
         answer: what the ``revalidate`` hook changed; before all patches.
+        takes_over: the session of another library that the one which begins comes from.
         gives_token: whether a token was issued, so that no cache may keep the response. It is saved already.
     """
 
@@ -40,6 +49,7 @@ class Changes:
     transient: bool = False
     answer: Patch | None = None
     gives_token: bool = False
+    takes_over: OldSession | None = None
 
     @property
     def is_empty(self) -> bool:

@@ -1,6 +1,7 @@
 """Loading one request's session, at most once, and once more where a decision would stand on what was read long ago."""
 
 import logging
+import math
 from collections.abc import Awaitable, Collection, Hashable, Sequence
 from dataclasses import replace
 
@@ -8,18 +9,20 @@ import anyio
 
 from ..access import Subject
 from ..backends.base import Loaded
+from ..backends.takeover import Vouched
 from ..errors import ConfigurationError, StoreUnavailable
 from ..events import EventName
 from ..reasons import Reason
 from ..session import SessionInfo
-from .changes import Action
+from .changes import Action, OldSession
 from .codec import FieldPatch, M
 from .handed import Handed
 from .marking import MarkedSession
 from .reading import Known
 from .revalidation import Revalidation
 from .rights import restricted
-from .saving import announce_failure, announce_of_record, user_id_of
+from .saving import announce_failure, announce_of_record, new_record, user_id_of
+from .services import OldSessions
 from .sharing import shell
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -45,7 +48,7 @@ class LoadedSession(MarkedSession[M]):
         await self.settle()
         return self.session
 
-    async def settle(self) -> None:
+    async def settle(self) -> None:  # noqa: C901 - each request takes this way, so what is rare alone has a method of its own
         """Find out who is signed in, once.
 
         Of several tasks of the request that ask at once one loads, and if it fails the next one tries.
@@ -77,6 +80,8 @@ class LoadedSession(MarkedSession[M]):
                         self._session = self._shared = known.shared
                     elif now < known.ends_at:
                         await self._take(known, loaded, token)
+            if services.old is not None and self._session is None and not self._settled:
+                await self._take_from_old(services.old)
             self._settled = True
         except StoreUnavailable as error:
             self.failed = True
@@ -86,6 +91,44 @@ class LoadedSession(MarkedSession[M]):
             self._loading = False
             if self._session is None or self._waiting is not None or self.late is not None:
                 self._end_loading()
+
+    async def _take_from_old(self, old: OldSessions) -> None:
+        """Begin a session with what another library's cookie stands for; whoever has the kit's own cookie has moved already."""
+        if any(self.tokens) and not old.cookie.is_own:
+            return
+        found = [(value, each) for value in self._old_values(old) if (each := await old.takeover.session_of(value))]
+        if len(found) > 1:
+            self._reason = "ambiguous_cookie"
+        if len(found) != 1 or self._settled:  # a sign-in or -out meanwhile stands
+            return
+        (value, each), now = found[0], self.services.lifetimes.clock()
+        if isinstance(each, Vouched):
+            if each.began_at is None or now < each.began_at + self.services.lifetimes.absolute:
+                self._begin_from_old(each.session, OldSession(value, each.began_at))
+            return
+        known = self.services.reader.known(value, each)  # another request has just taken it over
+        if known is not None and now < known.ends_at:
+            self._presented, self._read_at = each, now
+            await self._take(known, each, value)
+
+    def _old_values(self, old: OldSessions) -> Sequence[bytes]:
+        """The values of the old cookie that are not the kit's own, by whatever name."""
+        values = old.cookie.read(self.scope)
+        theirs = {"malformed", "bad_signature"}
+        return [value for value in values if self.services.reader.absence(value, self.services.backend) in theirs]
+
+    def _begin_from_old(self, session: M, old: OldSession) -> None:
+        model, marks = self.services.codec.model, self._marks()
+        if not isinstance(session, model):
+            raise TypeError(
+                f"The function that takes over another library's sessions gives a {model.__name__}, the model of this SessionKit, or "
+                f"None, not a {type(session).__name__}"
+            )
+        self._start_over(Action.SIGN_IN, session)
+        self._marks().takes_over, self._marks().reauthenticates = old, marks.reauthenticates
+        self._marks().unread = marks.unread
+        self._handed = [Handed.now(session, self.services.codec.dump(session))]
+        self._catch_up()
 
     def _end_loading(self) -> None:
         """Say what has come of it: to those who wait, to the log, and to a response that has begun."""
@@ -366,8 +409,10 @@ class LoadedSession(MarkedSession[M]):
     @property
     def age(self) -> float | None:
         """Seconds since the user signed in. A sign-in that this very request made is as fresh as can be."""
-        if self.loaded is None or (self._changes is not None and self._changes.reauthenticates):
+        if self._changes is not None and self._changes.reauthenticates:
             return 0.0
+        if self.loaded is None:
+            return math.inf if self._changes is not None and self._changes.takes_over is not None else 0.0
         return self.services.lifetimes.clock() - self.loaded.authenticated_at
 
     async def info(self) -> SessionInfo | None:
@@ -377,7 +422,7 @@ class LoadedSession(MarkedSession[M]):
             return None
         if self.loaded is not None:
             return self._info_of(self.loaded)
-        return SessionInfo.of(self.services.lifetimes.new_record(b"", user_id_of(session), self._marks().ttl))
+        return SessionInfo.of(new_record(self.services, b"", user_id_of(session), self._marks()))
 
     def _info_of(self, loaded: Loaded) -> SessionInfo:
         now = self.services.lifetimes.clock()

@@ -138,7 +138,7 @@ class MarkedSession(Subject, Generic[M]):
     @property
     def has_token(self) -> bool:
         """Whether the client sent anything that may be a token, verified or not."""
-        return any(self.tokens)
+        return any(self.tokens) or (self.services.old is not None and bool(self.services.old.cookie.read(self.scope)))
 
     @property
     def action(self) -> Action:

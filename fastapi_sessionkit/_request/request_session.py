@@ -25,6 +25,7 @@ from .saving import (
     save_changes,
     save_sign_in,
     save_sign_out,
+    save_takeover,
     save_touch,
     unbroken,
 )
@@ -66,7 +67,7 @@ class RequestSession(LoadedSession[M]):
         marks = self._changes
         if marks is not None and (marks.unread or marks.action is Action.ROTATE) and self.loaded is None:
             await self.settle()
-            if self.loaded is None:
+            if self._session is None:
                 raise NotAuthenticated
         self._notice_changes_in_place()
         if not self._touch_due and (self._changes is None or self._changes.is_empty):
@@ -101,15 +102,30 @@ class RequestSession(LoadedSession[M]):
         """Save what was marked; ``commit`` does it to the end, whatever happens to who waits."""
         marks, services, loaded = self._marks(), self.services, self.loaded
         if marks.action is Action.SIGN_IN and self.session is not None:
-            return await save_sign_in(services, self.session, marks, await self._presented_session(), self.scope)
+            if marks.takes_over is not None and services.old is not None:
+                return await save_takeover(
+                    services, self.session, marks, self.scope, old=marks.takes_over, sessions=services.old
+                )
+            given = await save_sign_in(services, self.session, marks, await self._presented_session(), self.scope)
+            return [*given, *await self._end_old()]
         if marks.action is Action.SIGN_OUT or loaded is None:
             ended = await self._presented_session()
             given = await save_sign_out(services, ended, came=bool(self.tokens))
             self._announce_end(ended)
-            return given
+            return [*given, *await self._end_old()]
         if marks.is_empty:
             return await save_touch(services, loaded, self.scope)
         return await save_changes(services, loaded, marks, self.scope, may_move=may_move)
+
+    async def _end_old(self) -> Headers:
+        """Whoever signs in or out is not taken over any more."""
+        old = self.services.old
+        values = () if old is None else self._old_values(old)
+        if old is None or not values:
+            return []
+        for value in values:
+            await old.takeover.end(value)
+        return old.cookie.remove()
 
     def end_connection(self, refusal: HTTPException, last: Message) -> "asyncio.Task[None] | None":
         """End the connection that a watch was over: with the last message of its response, or a refusal in place of it.

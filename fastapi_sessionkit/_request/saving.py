@@ -15,10 +15,10 @@ from ..errors import StoreUnavailable
 from ..events import EventName
 from ..stores.base import SessionRecord
 from ..transport import Headers
-from .changes import Action, Changes
+from .changes import Action, Changes, OldSession
 from .codec import M, Misfit
 from .envelope import opened
-from .services import Services
+from .services import OldSessions, Services
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -43,13 +43,51 @@ async def save_sign_in(
     data = _apply_patches(
         services, changes, services.codec.noted(services.codec.dump(session), transient=changes.transient)
     )
-    record = services.lifetimes.new_record(data, user_id_of(session), changes.ttl)
+    record = new_record(services, data, user_id_of(session), changes)
     require_room(services, record)
     token = await services.backend.create(record, replaces=replaces)
     given = _write(services, token, record, scope)
     name: EventName = "updated" if services.anonymous else "signed_in"
     services.events.announce(name, scope, record.user_id, record.created_at)
     return given
+
+
+async def save_takeover(
+    services: Services[M], session: M, changes: Changes, scope: Scope, *, old: OldSession, sessions: OldSessions
+) -> Headers:
+    """Begin a session that comes from another library's, and remove its cookie; once, whoever else does it at the same time."""
+    data = _apply_patches(services, changes, services.codec.noted(services.codec.dump(session)))
+    record = new_record(services, data, user_id_of(session), changes)
+    require_room(services, record)
+    token = await sessions.takeover.begin(old.value, record, grace=services.rotation_grace)
+    if token is not None:
+        services.events.announce(
+            "signed_in", scope, record.user_id, record.created_at, "taken over from another library"
+        )
+        return [*_write(services, token, record, scope), *sessions.cookie.remove()]
+    found = await sessions.takeover.session_of(
+        old.value
+    )  # another request was quicker, and its response has the cookie
+    if not isinstance(found, Loaded):
+        return []
+    if not changes.patches:
+        return []
+    return await save_changes(services, found, Changes(patches=changes.patches), scope, may_move=False)
+
+
+def new_record(services: Services[Any], data: bytes, user_id: str | None, changes: Changes) -> SessionRecord:
+    """The record of a session that begins. Of one that comes from another library nobody knows when its user signed in."""
+    record = services.lifetimes.new_record(data, user_id, changes.ttl)
+    if changes.takes_over is None:
+        return record
+    began_at = changes.takes_over.began_at
+    created_at = record.created_at if began_at is None else began_at
+    return replace(
+        record,
+        created_at=created_at,
+        authenticated_at=record.authenticated_at if changes.reauthenticates else 0.0,
+        expires_at=min(record.expires_at, created_at + services.lifetimes.absolute),
+    )
 
 
 async def save_sign_out(services: Services[Any], ended: Loaded | None, *, came: bool) -> Headers:

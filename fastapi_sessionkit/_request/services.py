@@ -7,6 +7,8 @@ from weakref import WeakKeyDictionary
 
 from ..access import Access
 from ..backends.base import SessionBackend
+from ..backends.takeover import Takeover
+from ..cookie import OldCookie
 from ..transport import Transport
 from .announcing import Announcer
 from .codec import M, SessionCodec
@@ -14,6 +16,14 @@ from .lifetimes import Lifetimes
 from .origin import OriginPolicy
 from .reading import Reader
 from .revalidation import Revalidation
+
+
+@dataclass(frozen=True, slots=True)
+class OldSessions:
+    """Another library's sessions, which are taken over: what leads to them, and the cookie that brings them."""
+
+    takeover: Takeover
+    cookie: OldCookie
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,7 @@ class Services(Generic[M]):
         varies_by: the request headers that decide whose a request is, for ``Vary``.
         anonymous: whether nobody signs in, and every visitor has a session.
         elsewhere: the service that begins, changes and ends sessions; ``None``: the application does.
+        old: sessions of another library that are taken over; ``None``: there are none.
     """
 
     kit: object
@@ -43,6 +54,7 @@ class Services(Generic[M]):
     revalidation: Revalidation[M] | None = None
     anonymous: bool = False
     elsewhere: str | None = None
+    old: "OldSessions | None" = None
     alternative: "Services[M] | None" = field(init=False)
     varies_by: bytes = field(init=False)
     reader: Reader[M] = field(init=False)
@@ -52,6 +64,8 @@ class Services(Generic[M]):
     def __post_init__(self) -> None:
         asks_again, issued, last = self.revalidation is not None, self.transport.issued, self.transports[-1]
         reader = Reader(self.codec, self.lifetimes, asks_again=asks_again, issued=issued)
-        object.__setattr__(self, "alternative", None if self.transport is last else replace(self, transport=last))
+        object.__setattr__(
+            self, "alternative", None if self.transport is last else replace(self, transport=last, old=None)
+        )
         object.__setattr__(self, "varies_by", b", ".join(transport.varies_by for transport in self.transports))
         object.__setattr__(self, "reader", reader)

@@ -6,16 +6,20 @@ import os
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import lru_cache
 
 from itsdangerous import BadData, BadSignature
+from pydantic import SecretStr
+from starlette.datastructures import Secret
 
-from .._settings import CLOCK_SKEW, require_bool
+from .._settings import CLOCK_SKEW, Duration, require_bool
 from ..errors import ConfigurationError
 from ..reasons import Reason
 from ..stores.base import SessionRecord
 from .base import BackendContext, Change, Loaded, Written, refuse_second_kit, require_kit
 from .keys import decode, encode, is_signed
+from .takeover import StarletteCookies, Takeover, Vouch
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -36,10 +40,29 @@ class CookieBackend:
     these use ``StoreBackend``.
 
     The client can read the content unless ``encrypt`` is true: AES-256-GCM, needs the extra ``encryption``.
+
+    Args:
+        encrypt: whether the content is encrypted.
+        accept_starlette: takes over sessions of Starlette's ``SessionMiddleware``: the key that it signs with, and a
+            function, async or not, that gets the data it kept (a ``dict``) and gives the session, or ``None``. The session
+            moves to the kit's own cookie, and the old one is removed. Nothing is kept on the server, so a copy of the old
+            cookie serves until ``old_max_age``: take the setting out when that is over.
+        old_cookie: what ``SessionMiddleware`` calls its cookie.
+        old_max_age: how long ago it may have signed it: its ``max_age``.
     """
 
-    def __init__(self, *, encrypt: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        encrypt: bool = False,
+        accept_starlette: tuple[str | SecretStr | Secret, Vouch] | None = None,
+        old_cookie: str = "session",
+        old_max_age: Duration = timedelta(days=14),
+    ) -> None:
         require_bool(encrypt, "CookieBackend(encrypt=...)")
+        self._starlette = (
+            None if accept_starlette is None else StarletteCookies(accept_starlette, old_cookie, old_max_age)
+        )
         self._encrypt = encrypt
         self._context: BackendContext | None = None
         self._warned_at = -math.inf
@@ -49,7 +72,13 @@ class CookieBackend:
         refuse_second_kit(self, self._context)
         self._context, self._clock = context, context.clock
         self._seal, unseal = _encryption(context) if self._encrypt else _signing(context)
+        if self._starlette is not None:
+            self._starlette.bind(self._clock, self._token)
         self._unsealed = lru_cache(maxsize=_REMEMBERED)(lambda token: Loaded(_unpack(unseal(token))))
+
+    def takeover(self) -> Takeover | None:
+        """What takes over the sessions of Starlette's middleware."""
+        return self._starlette
 
     def overflow(self, record: SessionRecord) -> int:
         """The bytes over the token's limit."""

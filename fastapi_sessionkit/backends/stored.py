@@ -22,6 +22,7 @@ from ..stores.base import ClockedStore, SessionRecord, SessionStore, StoreError
 from .base import BackendContext, Change, Loaded, Written, feed_of, refuse_second_kit
 from .keys import is_signed
 from .pointers import HOPS, NOWHERE, data_before, honoured_until, pointer
+from .takeover import Takeover, Vouch, Vouched, checked_cookie, checked_vouch, vouched
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ _RECORD, _NUMBER, _LIST = (SessionRecord, NoneType), (int,), (list, tuple)
 _ANYTHING = (int, NoneType)  # nobody looks at it
 _REMEMBERED = 1_024  # verified tokens, each at most a cookie long
 _ATTEMPTS = 100
+_COOKIE_LIFE = 400 * 86_400.0
+"""Seconds for which browsers keep a cookie at most (RFC 6265bis, section 5.5)."""
 
 
 class StoreBackend:
@@ -39,13 +42,22 @@ class StoreBackend:
 
     Sessions end when they are ended, changes by requests at the same time all win, and the content never leaves the
     server. One read is one round trip to the store.
+
+    Args:
+        store: where they are kept.
+        adopt: takes over sessions that another library keeps: a function, async or not, that gets the value of its cookie (a
+            ``str``) and gives the session, ``None``, or, where one old session may be spelled in several ways, as a signed
+            value may, a pair of the session and the old session's id. The session moves to a new id, once; after that, or
+            after a sign-out, the old cookie leads nowhere.
+        old_cookie: what the other library calls its cookie.
     """
 
-    def __init__(self, store: SessionStore) -> None:
+    def __init__(self, store: SessionStore, *, adopt: Vouch | None = None, old_cookie: str = "session") -> None:
         if not offers(store, SessionStore):
             raise ConfigurationError(f"StoreBackend takes a SessionStore such as MemoryStore(), not {store!r}")
         self.store = store
         self._context: BackendContext | None = None
+        self._takeover = None if adopt is None else _StoreTakeover(self, adopt, old_cookie)
 
     def bind(self, context: BackendContext) -> None:
         """Take the kit's keys; give its clock to a store that has none of its own."""
@@ -57,6 +69,10 @@ class StoreBackend:
         self._left: OrderedDict[str, Reason] = OrderedDict()  # old ids that came again, by key: what has become of them
         self._key_of = lru_cache(maxsize=_REMEMBERED)(self._verified_key)
         _give_clock(self.store, context.clock)
+
+    def takeover(self) -> Takeover | None:
+        """What takes over another library's sessions."""
+        return self._takeover
 
     def overflow(self, record: SessionRecord) -> int:  # noqa: ARG002
         """The token holds an id only."""
@@ -109,6 +125,58 @@ class StoreBackend:
             async with self._forgotten_if_it_fails(key):
                 await self._evict(await self._oldest_first(record.user_id), self._most, spare=key)
         return token
+
+    async def create_once(self, name: str, record: SessionRecord, *, grace: float) -> str | None:
+        """Keep the record of a session that is taken over by this name, and give its token; ``None`` where it was before.
+
+        The name leads to it for ``grace`` seconds, and is remembered as long as a browser keeps a cookie.
+        """
+        key, token = await self._create(record)
+        try:
+            done = await self._ask(_NUMBER, self.store.create, name, self._adopted(record, key, grace))
+            if not done:
+                await self._ask(_ANYTHING, self.store.delete, key)
+                return None
+        except StoreUnavailable:
+            with suppress(StoreUnavailable):
+                left = await self._ask(_RECORD, self.store.get, name)
+                if left is not None and left.successor == key:  # it was carried out all the same
+                    await self._ask(_ANYTHING, self.store.delete, name)
+                await self._ask(_ANYTHING, self.store.delete, key)
+            raise
+        if self._most is not None and record.user_id is not None:
+            with suppress(StoreUnavailable):  # the next sign-in ends those over the limit
+                await self._evict(await self._oldest_first(record.user_id), self._most, spare=key)
+        return token
+
+    async def adopted(self, name: str) -> Loaded | None:
+        """What was taken over by a name, while that is honoured.
+
+        Raises:
+            LookupError: nothing was.
+        """
+        left = await self._ask(_RECORD, self.store.get, name)
+        if left is None or left.successor is None:
+            raise LookupError
+        if not self._is_honoured(left):
+            return None
+        found = await self._find(left.successor, before=data_before(left), honoured=True)
+        return found and replace(found, superseded=True, authenticated_before=left.authenticated_at)
+
+    async def end_adopted(self, name: str) -> None:
+        """Nothing is taken over by this name any more; what was a moment ago, ends."""
+        now = self._clock()
+        nothing = SessionRecord(b"{}", None, 0, now, 0.0, now, now)
+        if await self._ask(_NUMBER, self.store.create, name, self._adopted(nothing, NOWHERE, 0.0)):
+            return
+        left = await self._ask(_RECORD, self.store.get, name)
+        if left is not None and left.successor is not None and self._is_honoured(left):
+            await self.end(left.successor)
+
+    def _adopted(self, record: SessionRecord, successor: str, grace: float) -> SessionRecord:
+        now = self._clock()
+        left = pointer(record, successor, now + grace)
+        return replace(left, user_id=None, version=1, last_seen_at=now, expires_at=now + _COOKIE_LIFE)
 
     async def _begin(self, record: SessionRecord, replaces: Loaded | None) -> tuple[str, str]:
         key, token = await self._create(record)
@@ -311,6 +379,43 @@ class StoreBackend:
             )
             raise StoreUnavailable
         return given
+
+
+class _StoreTakeover:
+    """Sessions that another library keeps, as a ``Takeover``: the store remembers which were taken over."""
+
+    def __init__(self, backend: StoreBackend, adopt: object, cookie: object) -> None:
+        self.cookie: str = checked_cookie(cookie, "StoreBackend(old_cookie=...)")
+        self._vouch = checked_vouch(adopt, "StoreBackend(adopt=...)")
+        self._backend = backend
+
+    async def session_of(self, value: bytes) -> Vouched | Loaded | None:
+        """What the application vouches for. For anything else the store is not asked."""
+        session, name = await self._asked(value)
+        if session is None:
+            return None
+        try:
+            return await self._backend.adopted(name)
+        except LookupError:
+            return Vouched(session)
+
+    async def begin(self, value: bytes, record: SessionRecord, *, grace: float) -> str | None:
+        """The token of the new session."""
+        session, name = await self._asked(value)
+        return None if session is None else await self._backend.create_once(name, record, grace=grace)
+
+    async def end(self, value: bytes) -> None:
+        """The old session is taken over by nobody any more."""
+        session, name = await self._asked(value)
+        if session is not None:
+            await self._backend.end_adopted(name)
+
+    async def _asked(self, value: bytes) -> tuple[Any, str]:
+        """The session that the application vouches for, and the key by which the store remembers it."""
+        text = value.decode("ascii")
+        answer = await vouched(self._vouch, text)
+        session, name = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, text)
+        return session, _hashed(f"adopted {name}")  # no id has a space in it
 
 
 def _give_clock(store: Any, clock: Callable[[], float]) -> None:
