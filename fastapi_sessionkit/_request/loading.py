@@ -39,6 +39,9 @@ class LoadedSession(MarkedSession[M]):
 
     __slots__ = ()
 
+    asked: bool
+    before: Any
+
     async def load(self) -> M | None:
         """The session as this request sees it, its own changes included; ``None`` when nobody is signed in.
 

@@ -4,8 +4,9 @@ It lives in the ASGI scope and dies with its request. No global and no context v
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 from fastapi import HTTPException
 from starlette.types import Message
@@ -39,6 +40,9 @@ class RequestSession(LoadedSession[M]):
     """The session of one request, for one kit."""
 
     __slots__ = ()
+
+    issued: bytes | None
+    watches: Sequence[Any]
 
     @property
     def is_pending(self) -> bool:
