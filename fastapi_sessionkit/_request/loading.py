@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Awaitable, Collection, Hashable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import anyio
 
