@@ -7,7 +7,7 @@ tried by ``pytest --hypothesis-profile=others``.
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support import PASSED, Clock
+from tests.support import PASSED, Clock, is_whole_suite
 
 # No example fails for being slow: that is about the machine, and what else it does.
 settings.register_profile("others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -45,3 +45,16 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Keep which tests have passed, with any of their parameters."""
     if report.when == "call" and report.passed:
         PASSED.add(report.nodeid.partition("[")[0])
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Where other processes ran the tests, only this one knows whether those that the standard's table names have passed."""
+    config = session.config
+    shares = bool(getattr(config.option, "numprocesses", 0)) and not hasattr(config, "workerinput")
+    if shares and exitstatus == pytest.ExitCode.OK and is_whole_suite(config):
+        from tests.docs.test_standard import NAMED
+
+        missing = sorted(set(NAMED) - PASSED)
+        if missing:
+            print(f"\nNamed in docs/security.md, and not passed: {', '.join(missing)}")  # noqa: T201
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED

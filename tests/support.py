@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
+import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import Field, model_validator
@@ -19,6 +20,11 @@ COOKIE = "__Host-session"
 """The name of the session cookie where nothing else is set."""
 PASSED: set[str] = set()
 """The tests that have passed in this run, with any of their parameters."""
+
+
+def is_whole_suite(config: pytest.Config) -> bool:
+    """Whether no file was named on the command line."""
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS
 
 
 class AppSession(Session):
