@@ -59,7 +59,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What pytest says of these tests in a project that has this package installed."""
     file = tmp_path_factory.mktemp("project") / "test_of_a_user.py"
     file.write_text(TESTS, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", PLUGIN, "-W", "error", str(file)]
+    # By its module's name, whether or not this environment was installed since the entry point exists.
+    plugins = ["-p", "no:cacheprovider", "-p", "no:sessionkit", "-p", PLUGIN]
+    command = [sys.executable, "-m", "pytest", "-q", *plugins, "-W", "error", str(file)]
     command += ["-k", "not TestBroken or comes_back_as_it_was_kept"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
     run = subprocess.run(command, check=False, capture_output=True, text=True, cwd=file.parent, env=environment)
