@@ -37,7 +37,8 @@ ALLOWED = 0.02
 USERS = 1_536  # half as many again as are remembered: each pair signs all of them in
 PAIRS = cost.GROUPS // 2
 DECISIONS = {"a decision, 1 rule, new path": 1, "a decision, 1,000 rules, new path": 1_000}
-ROWS = (*cost.TARGETS, "gate, 1,000 rules", *DECISIONS)
+COSTS = [*(name for name in cost.TARGETS if name != cost.BEARER), "gate, 1,000 rules"]
+ROWS = (*COSTS, *DECISIONS)
 
 
 @dataclass
@@ -127,7 +128,7 @@ async def _work(folder: Path, requests: int) -> None:
     if not Path(fastapi_sessionkit.__file__).is_relative_to(folder):
         raise RuntimeError(f"{PACKAGE} was imported from {fastapi_sessionkit.__file__}, not from {folder}")
     logging.getLogger(PACKAGE).setLevel(logging.ERROR)
-    found: dict[str, cost.Timed] = {**await cost.candidates(users=USERS)}
+    found: dict[str, cost.Timed] = {**await cost.candidates(["bare", "by hand", *COSTS], users=USERS)}
     for name, rules in DECISIONS.items():
         found[name] = cost.Decisions(rules)
         await found[name].run(2_000)
