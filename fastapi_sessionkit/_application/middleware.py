@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._paths.patterns import Pattern
 from .._request.changes import Action
-from .._request.lookup import installed, request_session_of_kit
+from .._request.lookup import request_session_of_kit
 from .._request.mapping import MappedSession, session_class
 from .._request.origin import SAFE_METHODS, refusal, source
 from .._request.request_session import SCOPE_KEY, RequestSession
@@ -124,7 +124,7 @@ class SessionMiddleware:
 
     async def _serve(self, own: RequestSession[Any], scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer, unless the origin check or the gate does."""
-        refused = None if own.outer is None else scope.get(_REFUSED)
+        refused = scope.get(_REFUSED)
         try:
             if refused is not None:
                 raise refused
@@ -141,11 +141,13 @@ class SessionMiddleware:
             if self.preload and any(pattern.matches(route_path(scope)) for pattern in self.preload):
                 await own.settle()
         except HTTPException as refusal:
-            if list(installed(self.host))[-1] is self.services:
-                await self._respond(refusal, scope, receive, send)
-            else:  # the kits further in have not come to it yet, and what answers may ask for their sessions too
+            if isinstance(
+                self.app, SessionMiddleware
+            ):  # that kit's turn comes yet, and what answers may ask for its session
                 scope[_REFUSED] = refusal
                 await self.app(scope, receive, send)
+            else:
+                await self._respond(refusal, scope, receive, send)
         else:
             await self.app(scope, partial(_receive, own, receive), send)
 
