@@ -15,8 +15,7 @@ from ._paths.denial import denial_error, follows, is_navigation, page_of, page_t
 from ._paths.patterns import Pattern
 from ._paths.preflight import answers_preflight, is_preflight, route_answers_preflight
 from ._paths.redirects import checked_target, next_target, path_of, wanted_page
-from ._paths.routed import UNCLEAR as _UNCLEAR
-from ._paths.routed import route_path
+from ._paths.routed import is_ambiguous, route_path
 from ._request.lookup import request_session_of
 from ._request.request_session import RequestSession
 from ._request.visitors import NO_USERS
@@ -28,7 +27,7 @@ from .markers import leads_to_public
 from .requirements import Requirement, age_that_would_do, refusal_of, require_no_waiting, signed_in
 from .rules import Rule
 
-__all__ = ["Decision", "RouterGuard", "is_ambiguous", "login_redirect_target", "route_path"]
+__all__ = ["Decision", "RouterGuard", "login_redirect_target", "route_path"]
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -367,11 +366,6 @@ async def _decision(choice: Choice, requirement: Requirement | None, subject: Su
         return Decision(True, choice.rule, f"fulfils {requirement}", requirement, somebody)  # noqa: FBT003
     max_age = await age_that_would_do(requirement, subject)
     return Decision(False, choice.rule, reason, requirement, somebody, max_age)  # noqa: FBT003
-
-
-def is_ambiguous(path: str) -> bool:
-    """Whether parts of the stack could read this path differently. A guard refuses it before it looks at rules."""
-    return _UNCLEAR.search(path) is not None
 
 
 def _passes_as_preflight(scope: Scope, *, routed: bool) -> bool:

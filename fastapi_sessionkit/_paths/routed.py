@@ -6,8 +6,12 @@ from starlette.types import Scope
 
 from .patterns import UNREADABLE
 
-UNCLEAR = re.compile(rf"{UNREADABLE.pattern}|//|/\.{{1,2}}(?:/|\Z)|\A(?!/)")
-"""What parts of the stack could read differently: refusing is safe, normalising is not."""
+_UNCLEAR = re.compile(rf"{UNREADABLE.pattern}|//|/\.{{1,2}}(?:/|\Z)|\A(?!/)")
+
+
+def is_ambiguous(path: str) -> bool:
+    """Whether parts of the stack could read a path differently: refusing it is safe, normalising is not."""
+    return _UNCLEAR.search(path) is not None
 
 
 def route_path(scope: Scope) -> str:

@@ -198,6 +198,7 @@ class MarkedSession(Subject, Generic[M]):
     def reauthenticate(self) -> None:
         """Mark that the user has proved again who they are, and a move to a new id."""
         self._require_open("reauthenticate_session")
+        self._require_keeping("reauthenticate_session")
         self._require_same_origin()
         if self.session is None and (self._settled or not self.has_token):
             raise NotAuthenticated

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from starlette.types import Scope
 
 from .._paths.patterns import Pattern
-from .._paths.routed import UNCLEAR, route_path
+from .._paths.routed import is_ambiguous, route_path
 from .._settings import require_bool, require_list
 from ..errors import ConfigurationError
 
@@ -83,7 +83,7 @@ class OriginPolicy:
 
     def _is_exempt(self, scope: Scope) -> bool:
         path = route_path(scope)
-        return not UNCLEAR.search(scope["path"]) and any(pattern.matches(path) for pattern in self._exempt)
+        return not is_ambiguous(scope["path"]) and any(pattern.matches(path) for pattern in self._exempt)
 
 
 def refusal(scope: Scope, what: str) -> str:

@@ -6,11 +6,12 @@ from typing import Any
 
 from starlette.routing import compile_path
 
+from .._paths.routed import is_ambiguous
 from .._request.services import Services
 from ..access import NO_SEGMENTS, Segments
 from ..decisions import Choice
 from ..dependencies import Required
-from ..guard import RouterGuard, is_ambiguous
+from ..guard import RouterGuard
 from ..requirements import Requirement
 from ..rules import Rule
 from .operations import ANY_METHOD, WEBSOCKET, Operation, path_regex

@@ -4,9 +4,9 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI, Request
 
-from fastapi_sessionkit import MemoryStore, Session, SessionKit, require_session, update_session
+from fastapi_sessionkit import MemoryStore, Session, SessionKit, is_authenticated, require_session, update_session
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.support import SECRET, SITE, client_of
+from tests.support import SECRET, SITE, Clock, client_of
 
 
 class Counting(Session):
@@ -16,8 +16,9 @@ class Counting(Session):
 
 
 @pytest.mark.anyio
-async def test_two_requests_that_count_at_once_both_count() -> None:
-    kit = SessionKit(Counting, secret_key=SECRET, backend=MemoryStore())
+@pytest.mark.parametrize("slow", [False, True], ids=["at once", "after a second look"])
+async def test_two_requests_that_count_at_once_both_count(slow: bool, clock: Clock) -> None:
+    kit = SessionKit(Counting, secret_key=SECRET, backend=MemoryStore(), clock=clock)
     app = FastAPI()
     kit.install(app)
     client = signed_in(client_of(app), kit, Counting(user_id="ada"))
@@ -30,6 +31,9 @@ async def test_two_requests_that_count_at_once_both_count() -> None:
     async def count(request: Request, meanwhile: bool = False) -> None:
         await require_session(request)
         update_session(request, lambda session: {"count": session.count + 1})
+        if meanwhile and slow:
+            clock.advance(6)
+            assert await is_authenticated(request)
         if meanwhile:
             await send("POST", "/count")
 

@@ -42,6 +42,25 @@ def test_attack_a_bearer_token_planted_beside_the_cookie_signs_nobody_out(backen
         assert client_of(app).get("/me", headers={"Cookie": header}).json() == "ada"
 
 
+def test_a_bearers_token_is_not_said_to_be_fresh_and_forgotten() -> None:
+    kit = SessionKit(secret_key=SECRET, backend=MemoryStore(), bearer=True)
+    app = FastAPI()
+    kit.install(app)
+
+    @app.post("/token")
+    async def token(request: Request) -> str:
+        return await kit.issue_token(request, Session(user_id="ada"))
+
+    @app.post("/again")
+    async def again(request: Request) -> None:
+        kit.reauthenticate_session(request)
+
+    client = client_of(app)
+    refused = client.post("/again", headers={"Authorization": f"Bearer {client.post('/token').json()}"})
+    assert refused.status_code == 403
+    assert "kit.issue_token" in refused.text
+
+
 @pytest.mark.parametrize("path", ["/gated/ada", "/asked/ada"])
 def test_what_is_ones_own_and_asks_for_a_fresh_sign_in_is_a_step_up(path: str, clock: Clock) -> None:
     needs = owner("user_id") & fresh(60)
