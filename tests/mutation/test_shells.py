@@ -1,17 +1,17 @@
 """What one request does to ``vars(session)``, ``model_extra`` or a template's context, no other request sees."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import httpx
 import pytest
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, HTTPException, Request
 from pydantic import BaseModel, ConfigDict
 
 from fastapi_sessionkit import MemoryStore, Session, SessionBackend, SessionKit
 from fastapi_sessionkit.testing import session_of, signed_in
-from tests.support import COOKIE, SECRET, SITE, AppSession, client_of
+from tests.support import COOKIE, SECRET, SITE, AppSession, client_of, new_kit
 
 pytestmark = pytest.mark.anyio
 
@@ -169,3 +169,22 @@ async def test_an_extra_changed_in_place_is_saved_and_leaks_into_no_other_sessio
 
     assert "'theme': 'light'" in (await site.get("/")).json()
     assert session_of(other, site.kit) == session_for(model)
+
+
+@pytest.mark.anyio
+async def test_what_a_hook_does_to_the_session_that_it_is_asked_about_stays_with_it() -> None:
+    async def revalidate(session: Session) -> Session:
+        answer = session.model_copy()
+        vars(session)["email"] = "leaked@example.com"
+        return answer
+
+    kit = new_kit(backend=MemoryStore(), revalidate=revalidate, revalidate_every=600)
+    app = FastAPI()
+    kit.install(app)
+
+    @app.get("/email")
+    async def email(session: Annotated[Session, Depends(kit.require_session)]) -> str | None:
+        return session.email
+
+    client = signed_in(client_of(app), kit, Session(user_id="ada", email="ada@example.com"))
+    assert [client.get("/email").json() for _ in range(3)] == ["ada@example.com"] * 3
