@@ -28,7 +28,11 @@ FORMS = {
 
 # Where the rules and the dependencies of each let nobody in who is not signed in.
 PROTECTED = {
-    "README.md": {"/me", "/admin/users"},
+    "README.md": {"/", "/admin/users"},
     "docs/quickstart.md": {"/dashboard", "/premium", "/admin/users"},
     "examples/quickstart.py": {"/", "/admin/health"},
 }
+
+# Where everything is protected that is not named, and where the documentation is not named.
+PROTECTED_THROUGHOUT = {"README.md", "docs/quickstart.md"}
+PROTECTED_DOCUMENTATION = {"README.md"}

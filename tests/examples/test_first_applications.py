@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from tests.examples.first_applications import FORMS, PROTECTED, code_of
+from tests.examples.first_applications import FORMS, PROTECTED, PROTECTED_DOCUMENTATION, PROTECTED_THROUGHOUT, code_of
 
 BROWSER = {"accept": "text/html,*/*;q=0.8", "sec-fetch-mode": "navigate"}
 
@@ -85,9 +85,19 @@ def test_the_others_are_refused_at_the_admins_pages(browser: TestClient, page: s
     assert browser.post(f"/login?next={admins}", data=FORMS[page][1]).status_code == 403
 
 
-def test_the_documentation_is_open(browser: TestClient) -> None:
+def test_the_documentation_is_open_unless_the_rules_protect_it(browser: TestClient, page: str) -> None:
     for path in ("/docs", "/openapi.json"):
-        assert browser.get(path, follow_redirects=False).status_code == 200
+        answer = browser.get(path)
+
+        expected = "/login" if page in PROTECTED_DOCUMENTATION else path
+        assert (answer.status_code, answer.url.path) == (200, expected)
+
+
+def test_what_is_not_there_leads_to_the_form_where_everything_is_protected(browser: TestClient, page: str) -> None:
+    answer = browser.get("/nothing-here")
+
+    expected = (200, "/login") if page in PROTECTED_THROUGHOUT else (404, "/nothing-here")
+    assert (answer.status_code, answer.url.path) == expected
 
 
 def test_nothing_is_reported_at_startup(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
