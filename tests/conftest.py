@@ -4,9 +4,13 @@ Hypothesis tries the same examples in every run, so that what a run says is abou
 tried by ``pytest --hypothesis-profile=others``.
 """
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.stores.postgres_server import ForeignPostgres, PostgresServer, start_postgres
+from tests.stores.redis_servers import RedisServer
 from tests.support import PASSED, Clock, is_whole_suite
 
 # No example fails for being slow: that is about the machine, and what else it does.
@@ -21,6 +25,22 @@ pytest.register_assert_rewrite("fastapi_sessionkit.testing.contract")
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer | ForeignPostgres]:
+    """A PostgreSQL server, one for all tests that leave it running."""
+    server = start_postgres()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    """A Redis server, one for all tests that leave it running."""
+    server = RedisServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -12,26 +12,10 @@ from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.stores.sql import SQLStore
 from fastapi_sessionkit.testing.contract.tools import PATIENCE
 from tests.attacks.support import Site
-from tests.stores.postgres_server import ForeignPostgres, PostgresServer, start_postgres
-from tests.stores.redis_servers import RedisServer
 from tests.support import Clock, RecordingStore
 
 SIGNED = ("cookie", "encrypted")
 STORED = ("memory", "sqlite", "postgres", "redis")
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer | ForeignPostgres]:
-    server = start_postgres()
-    yield server
-    server.remove()
-
-
-@pytest.fixture(scope="session")
-def redis() -> Iterator[RedisServer]:
-    server = RedisServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture(params=[*SIGNED, *STORED])

@@ -1,7 +1,7 @@
 """``StoreBackend`` does what ``SessionBackend`` promises on real engines too, where calls wait and fail in other ways."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -10,22 +10,8 @@ from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.stores.sql import SQLStore
 from fastapi_sessionkit.testing import SessionBackendContract
 from fastapi_sessionkit.testing.contract.tools import PATIENCE
-from tests.stores.postgres_server import ForeignPostgres, PostgresServer, start_postgres
+from tests.stores.postgres_server import ForeignPostgres, PostgresServer
 from tests.stores.redis_servers import RedisServer
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
-    server = RedisServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer | ForeignPostgres]:
-    server = start_postgres()
-    yield server
-    server.remove()
 
 
 class TestStoreBackendOnRedis(SessionBackendContract):

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.cookie.support import Site
-from tests.testing.conftest import backend, make_backend, postgres, redis
+from tests.testing.conftest import backend, make_backend
 
-__all__ = ["backend", "make_backend", "postgres", "redis"]
+__all__ = ["backend", "make_backend"]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ It comes from clients: in JSON, ``"\\u0000"`` and ``"\\ud800"`` are texts like a
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,17 +16,9 @@ from pydantic import BaseModel, ValidationError
 from fastapi_sessionkit import Session, SessionKit, SessionStore, set_session, update_session
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.stores.sql import SQLStore
-from tests.stores.redis_servers import RedisServer
 from tests.support import SECRET, SITE
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
-    server = RedisServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture(params=["sqlite", "postgres", "redis"])

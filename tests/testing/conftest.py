@@ -1,7 +1,7 @@
 """Every backend behind one name: the tests of this folder ask for ``backend``, and run once on each."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,8 @@ from fastapi_sessionkit import CookieBackend, MemoryStore
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.stores.sql import SQLStore
 from fastapi_sessionkit.testing.contract.tools import PATIENCE
-from tests.stores.postgres_server import ForeignPostgres, PostgresServer, start_postgres
-from tests.stores.redis_servers import RedisServer
 
 BACKENDS = ("cookie", "memory", "sqlite", "postgres", "redis")
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer | ForeignPostgres]:
-    server = start_postgres()
-    yield server
-    server.remove()
-
-
-@pytest.fixture(scope="session")
-def redis() -> Iterator[RedisServer]:
-    server = RedisServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture(params=BACKENDS)

@@ -1,5 +1,5 @@
 """Every backend behind one name: the tests of this folder that ask for ``backend`` run once on each."""
 
-from tests.testing.conftest import backend, make_backend, postgres, redis
+from tests.testing.conftest import backend, make_backend
 
-__all__ = ["backend", "make_backend", "postgres", "redis"]
+__all__ = ["backend", "make_backend"]
