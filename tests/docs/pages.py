@@ -8,7 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+SKILL = ROOT / "fastapi_sessionkit" / ".agents" / "skills" / "fastapi-sessionkit" / "SKILL.md"
+PAGES = [README, SKILL, *sorted((ROOT / "docs").rglob("*.md"))]
 
 # An opening fence with what stands behind it, the code, and a closing fence indented alike.
 _FENCED = re.compile(
