@@ -1,9 +1,13 @@
 """Every Python block in README and docs runs: blocks of one page share a namespace, from top to bottom."""
 
 import inspect
+import logging
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from unittest.mock import patch
 
 import anyio
 import pytest
@@ -17,13 +21,19 @@ def python_blocks(page: Path) -> list[Block]:
 
 
 @pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    """Where a page's code lives; a real module, because Pydantic and FastAPI look annotations up in theirs."""
-    monkeypatch.setenv("SESSIONKIT_SECRET_KEY", SECRET)
+def module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
+    """Where a page's code lives; a real module, because Pydantic and FastAPI look annotations up in theirs.
+
+    What a page sets in the environment, and at which level it has the package log, ends with it.
+    """
+    logger = logging.getLogger("fastapi_sessionkit")
+    level = logger.level
     monkeypatch.chdir(tmp_path)
     module = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)
-    return module
+    with patch.dict(os.environ, {"SESSIONKIT_SECRET_KEY": SECRET}):
+        yield module
+    logger.setLevel(level)
 
 
 def run(page: Path, block: Block, module: ModuleType) -> None:
