@@ -64,7 +64,7 @@ def test_code_blocks_of_a_page_run(page: Path, module: ModuleType) -> None:
 def test_no_python_block_hides_from_the_test_above_by_its_spelling(page: Path) -> None:
     languages = {block.language for block in blocks(page.read_text(encoding="utf-8"))}
 
-    assert languages <= {"python", "sh", "ts", "text", "json", "toml", "yaml", "diff"}
+    assert languages <= {"python", "sh", "ts", "text", "json", "toml", "yaml", "diff", "mermaid"}
 
 
 def test_few_blocks_are_exempt() -> None:
