@@ -1,4 +1,7 @@
-"""Every Python block in README and docs runs: blocks of one page share a namespace, from top to bottom."""
+"""Every Python block in README and docs runs: blocks of one page share a namespace, from top to bottom.
+
+Those of the course are parts of files that run: ``test_learn.py``.
+"""
 
 import inspect
 import logging
@@ -53,7 +56,9 @@ def call(test: object) -> None:
         test()
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if python_blocks(page)], ids=name)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if python_blocks(page) and page.parent.name != "learn"], ids=name
+)
 def test_code_blocks_of_a_page_run(page: Path, module: ModuleType) -> None:
     for block in python_blocks(page):
         if block.not_run is None:
