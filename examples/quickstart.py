@@ -28,7 +28,7 @@ LOGIN = """<form method="post"><input name="username" aria-label="Name" required
 # Without a key in the environment every run makes its own, and a restart signs everybody out.
 kit = SessionKit(AppSession, secret_key=os.environ.get("SESSIONKIT_SECRET_KEY") or secrets.token_urlsafe(32))
 app = FastAPI(title="Quickstart")
-kit.install(app, guard=RouterGuard(protect=[Rule("/"), Rule("/admin/**", role="admin")], login_path="/login"))
+kit.install(app, guard=RouterGuard([Rule("/admin/**", role="admin")], login_path="/login", global_protect=True))
 
 
 @app.get("/login", response_class=HTMLResponse)
