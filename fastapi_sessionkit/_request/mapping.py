@@ -1,14 +1,15 @@
 """``request.session``: the mapping that libraries for Starlette want, as the one field of an anonymous kit of its own."""
 
 import json
+from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, SupportsIndex
 from weakref import ref
 
 from pydantic import BaseModel, Field
 from starlette.types import Scope
 
-from ..errors import ConfigurationError, SessionTooLarge
+from ..errors import ConfigurationError, SessionKitError, SessionTooLarge
 from ..transport import Headers
 from .request_session import RequestSession
 from .services import Services
@@ -29,20 +30,22 @@ class RequestData(BaseModel):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-def _marking(name: str) -> Any:
-    """A method of ``dict`` that changes it, and notes that before."""
+def _noting(name: str, note: Callable[["RequestMapping"], None]) -> Any:
+    """A method of ``dict`` that notes before what it is about to do."""
     method = getattr(dict, name)
 
     @wraps(method)
-    def marked(self: "RequestMapping", *args: Any, **named: Any) -> Any:
-        self.mark_modified()
+    def noted(self: "RequestMapping", *args: Any, **named: Any) -> Any:
+        note(self)
         return method(self, *args, **named)
 
-    return marked
+    return noted
 
 
 class RequestMapping(dict[str, Any]):
     """One request's ``request.session``: a ``dict`` that says when it is read, and refuses a change that comes too late.
+
+    A copy of it is a plain ``dict``, also one that ``copy`` or ``pickle`` makes.
 
     Attributes:
         accessed: whether anybody has asked for it.
@@ -55,7 +58,7 @@ class RequestMapping(dict[str, Any]):
         self._own = ref(own)  # the session leads here, and both go with the request
 
     def mark_accessed(self) -> None:
-        """Note that the response depends on it: Starlette's ``request.session`` calls this."""
+        """Note that the response depends on it: Starlette's ``request.session`` calls this, and so does every look at it."""
         self.accessed = True
         own = self._own()
         if own is not None:
@@ -65,21 +68,55 @@ class RequestMapping(dict[str, Any]):
         """Note that it is about to be changed.
 
         Raises:
-            SessionKitError: the response has started.
+            SessionKitError: the response has started, or the request is over.
         """
         own = self._own()
-        if own is not None:
-            own.require_open()
+        if own is None:
+            raise SessionKitError(
+                "A change of request.session came too late: its request is over, so nothing is saved any more. Make it before "
+                "the response is returned."
+            )
+        own.require_open()
         self.mark_accessed()
 
-    __setitem__ = _marking("__setitem__")
-    __delitem__ = _marking("__delitem__")
-    __ior__ = _marking("__ior__")
-    clear = _marking("clear")
-    pop = _marking("pop")
-    popitem = _marking("popitem")
-    setdefault = _marking("setdefault")
-    update = _marking("update")
+    __contains__ = _noting("__contains__", mark_accessed)
+    __getitem__ = _noting("__getitem__", mark_accessed)
+    __iter__ = _noting("__iter__", mark_accessed)
+    __len__ = _noting("__len__", mark_accessed)
+    copy = _noting("copy", mark_accessed)
+    get = _noting("get", mark_accessed)
+    items = _noting("items", mark_accessed)
+    keys = _noting("keys", mark_accessed)
+    values = _noting("values", mark_accessed)
+
+    __setitem__ = _noting("__setitem__", mark_modified)
+    __delitem__ = _noting("__delitem__", mark_modified)
+    __ior__ = _noting("__ior__", mark_modified)
+    popitem = _noting("popitem", mark_modified)
+    update = _noting("update", mark_modified)
+
+    # What finds nothing to change comes never too late.
+
+    def clear(self) -> None:
+        """Take everything out."""
+        if self:
+            self.mark_modified()
+        super().clear()
+
+    def pop(self, key: str, *default: Any) -> Any:
+        """Take a key out, and give its value."""
+        if key in self:
+            self.mark_modified()
+        return super().pop(key, *default)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value of a key, which is put in if it is not there."""
+        if key not in self:
+            self.mark_modified()
+        return super().setdefault(key, default)
+
+    def __reduce_ex__(self, _: SupportsIndex) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        return dict, (dict(self),)
 
 
 class MappedSession(VisitorSession[RequestData]):
