@@ -227,7 +227,7 @@ class SessionKit(Generic[M]):
         guard: RouterGuard | None = None,
         preload: Iterable[str] = (),
         check: Check = "log",
-        request_session: bool = False,
+        request_session: bool | CookieSettings = False,
     ) -> None:
         """Put the kit on an application, before or after routes, routers and other middleware are added.
 
@@ -243,7 +243,8 @@ class SessionKit(Generic[M]):
                 and all findings one line at INFO; ``"raise"``: what nobody has accepted fails the start; ``"off"``: nothing.
                 What can't work fails the start in any case.
             request_session: gives ``request.session`` to libraries that want it (Authlib, sqladmin): a ``dict`` in a signed
-                cookie of its own, which has nothing to do with the kit's sessions.
+                cookie of its own, which has nothing to do with the kit's sessions. ``True``: the cookie is of the kit's
+                kind; or say how it is sent, ``CookieSettings(same_site="none")`` for what another site posts back.
 
         Raises:
             ConfigurationError: a setting can't work as written, it is installed already, its cookie, or what OpenAPI calls
@@ -255,8 +256,8 @@ class SessionKit(Generic[M]):
             raise ConfigurationError(f"install(guard=...) takes a RouterGuard, not {guard!r}")
         if guard is not None and self.services.anonymous:
             raise ConfigurationError(f"install(guard=...): {NO_USERS}")
-        require_bool(request_session, "install(request_session=...)")
-        mapping = self._mapping_kit(app) if request_session else None
+        mapping_cookie = _mapping_cookie(request_session, self._cookie)
+        mapping = self._mapping_kit(app, mapping_cookie) if request_session else None
         preloaded = tuple(map(Pattern, require_list(preload, "install(preload=...)", '["/pages/**"]')))
         if check not in get_args(Check):
             raise ConfigurationError(f'install(check=...) is "log", "raise" or "off", not {check!r}')
@@ -286,8 +287,8 @@ class SessionKit(Generic[M]):
         if mapping is not None:
             mapping.install(app, check="off")
 
-    def _mapping_kit(self, app: Starlette) -> "SessionKit[RequestData]":
-        """What keeps ``request.session``: an anonymous kit with this one's keys, origins, lifetimes and kind of cookie."""
+    def _mapping_kit(self, app: Starlette, cookie: CookieSettings) -> "SessionKit[RequestData]":
+        """What keeps ``request.session``: an anonymous kit with this one's keys, origins and lifetimes."""
         if self.services.anonymous:
             raise ConfigurationError(
                 "install(request_session=True): give it to the SessionKit that users sign in with, not to an anonymous one"
@@ -299,7 +300,7 @@ class SessionKit(Generic[M]):
         kit = SessionKit(
             RequestData,
             secret_key=self._keys,
-            cookie=replace(self._cookie, name=_MAPPING),
+            cookie=cookie,
             idle_timeout=lifetimes.idle,
             absolute_timeout=lifetimes.absolute,
             anonymous=True,
@@ -666,6 +667,15 @@ def _backend(backend: Any) -> SessionBackend:
         "SessionKit(backend=...) takes a SessionBackend or a SessionStore such as MemoryStore(), RedisStore(url) or "
         f"SQLStore(engine), not a {type(backend).__name__}"
     )
+
+
+def _mapping_cookie(given: object, own: CookieSettings) -> CookieSettings:
+    """How the cookie of ``request.session`` is sent: as it was said, or as the kit's own."""
+    if isinstance(given, CookieSettings):
+        return given
+    if not isinstance(given, bool):
+        raise ConfigurationError(f"install(request_session=...) is True, False or CookieSettings(...), not {given!r}")
+    return replace(own, name=_MAPPING)
 
 
 def _own_transports(cookie: CookieSettings, name: str, *, bearer: bool) -> tuple[Transport, ...]:

@@ -34,7 +34,7 @@ MAPPING = "__Host-request_session"
 
 def mapped(kit: SessionKit[Any] | None = None, **options: Any) -> tuple[FastAPI, TestClient]:
     app = FastAPI()
-    (kit or new_kit()).install(app, request_session=True, **options)
+    (kit or new_kit()).install(app, **{"request_session": True, **options})
 
     @app.get("/read")
     async def read(request: Request) -> dict[str, Any]:
@@ -188,6 +188,32 @@ def test_the_cookie_is_of_the_kits_kind() -> None:
     assert header.startswith("request_session=")
     assert "Domain=testserver.local" in header
     assert "SameSite=Strict" in header
+
+
+def test_the_cookie_may_be_of_another_kind_than_the_kits() -> None:
+    app, client = mapped(new_kit(), request_session=CookieSettings(same_site="none", path="/set"))
+
+    @app.post("/login")
+    async def login(request: Request) -> None:
+        set_session(request, Session(user_id="ada"))
+
+    theirs, own = (client.post(path).headers["set-cookie"] for path in ("/set/a/1", "/login"))
+
+    assert theirs.startswith("request_session=")
+    assert "SameSite=None" in theirs
+    assert "Path=/set" in theirs
+    assert "SameSite=Lax" in own
+
+
+def test_its_cookie_is_named_as_it_is_said() -> None:
+    _, client = mapped(new_kit(), request_session=CookieSettings(name="libraries"))
+
+    assert client.post("/set/a/1").headers["set-cookie"].startswith("__Host-libraries=")
+
+
+def test_it_can_not_have_the_kits_cookie() -> None:
+    with pytest.raises(ConfigurationError, match="uses the cookie"):
+        mapped(new_kit(), request_session=CookieSettings(name="session"))
 
 
 def test_a_request_of_another_site_with_the_cookie_is_refused() -> None:
@@ -386,9 +412,10 @@ def test_an_anonymous_kit_gives_none() -> None:
         new_kit(anonymous=True, model=_Basket).install(FastAPI(), request_session=True)
 
 
-def test_the_setting_is_true_or_false() -> None:
+@pytest.mark.parametrize("setting", ["no", "", 0, None, CookieSettings])
+def test_the_setting_is_true_or_false_or_a_cookies(setting: Any) -> None:
     with pytest.raises(ConfigurationError, match="request_session"):
-        new_kit().install(FastAPI(), request_session="no")  # type: ignore[arg-type]
+        new_kit().install(FastAPI(), request_session=setting)
 
 
 def test_without_it_starlette_says_what_is_missing() -> None:
