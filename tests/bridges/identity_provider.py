@@ -7,11 +7,11 @@ import time
 from functools import cache
 from html import escape
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 import httpx2
 from fastapi import FastAPI, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.datastructures import URL
 
 ISSUER = "https://id.example"
 CLIENT, PASSWORD = "shop", "the shop's password at the provider"
@@ -53,7 +53,7 @@ def provider() -> FastAPI:
         if asked.get("response_mode") == "form_post":
             fields = "".join(f'<input name="{name}" value="{escape(value)}">' for name, value in given.items())
             return HTMLResponse(f'<form method="post" action="{escape(asked["redirect_uri"])}">{fields}</form>')
-        return RedirectResponse(f"{asked['redirect_uri']}?{urlencode(given)}", 302)
+        return RedirectResponse(str(URL(asked["redirect_uri"]).include_query_params(**given)), 302)
 
     @app.post("/token")
     async def token(

@@ -31,7 +31,7 @@ class Product(Table):
     name: Mapped[str]
 
 
-class ByTheMapping(authentication.AuthenticationBackend):  # type: ignore[misc]
+class ByTheMapping(authentication.AuthenticationBackend):  # type: ignore[misc,name-defined]
     """As sqladmin's documentation has it, but for the middleware where the kit gives ``request.session``."""
 
     async def login(self, request: Request) -> bool:
@@ -49,7 +49,7 @@ class ByTheMapping(authentication.AuthenticationBackend):  # type: ignore[misc]
         return "user_id" in request.session
 
 
-class ByTheKit(authentication.AuthenticationBackend):  # type: ignore[misc]
+class ByTheKit(authentication.AuthenticationBackend):  # type: ignore[misc,name-defined]
     """Who is signed in is the kit's business."""
 
     def __init__(self) -> None:
