@@ -111,6 +111,8 @@ class WhoamiBackend:
         ConfigurationError: a setting can't work, or the extra is missing: ``pip install 'fastapi-sessionkit[http]'``.
     """
 
+    needs_asyncio: bool = True
+
     def __init__(
         self,
         url: str,

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from .._request.announcing import Announcer
 from .._request.lines import PATIENCE
-from ..backends.base import SessionBackend, SessionDirectory, directory_of
+from ..backends.base import SessionBackend, SessionDirectory, directory_of, require_event_loop
 from .routes import keepers_of_routes
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -74,6 +74,8 @@ class Lifecycle:
         if self._checked is not None and self._checked.are_current():
             return
         routes = _Routes(self._app)
+        if self._checked is None:
+            require_event_loop(self._backend)
         self._check()
         if self._checked is None:
             self._report()

@@ -1,5 +1,6 @@
 """What a backend implements: ``SessionBackend``, and ``SessionDirectory`` where sessions can be listed and ended."""
 
+import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol, cast, runtime_checkable
@@ -216,6 +217,23 @@ def directory_of(backend: object) -> SessionDirectory | None:
 def feed_of(backend: object) -> SessionFeed | None:
     """The backend, or the store, where it can tell of changes at once."""
     return cast("SessionFeed", backend) if offers(backend, SessionFeed) else None
+
+
+def require_event_loop(backend: object) -> None:
+    """``ConfigurationError`` where a backend, or its store, works on asyncio alone, and something else runs here.
+
+    Which ones do says ``needs_asyncio``.
+    """
+    if not getattr(backend, "needs_asyncio", False):
+        return
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            f"{type(getattr(backend, 'store', backend)).__name__} needs asyncio, and the server runs another event loop: start "
+            "the application with uvicorn, or with hypercorn's worker for asyncio or uvloop. On trio there are CookieBackend and "
+            "MemoryStore"
+        ) from None
 
 
 def refuse_second_kit(backend: object, context: BackendContext | None) -> None:

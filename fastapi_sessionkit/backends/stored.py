@@ -56,6 +56,7 @@ class StoreBackend:
         if not offers(store, SessionStore):
             raise ConfigurationError(f"StoreBackend takes a SessionStore such as MemoryStore(), not {store!r}")
         self.store = store
+        self.needs_asyncio: bool = getattr(store, "needs_asyncio", False)
         self._context: BackendContext | None = None
         self._takeover = None if adopt is None else _StoreTakeover(self, adopt, old_cookie)
 

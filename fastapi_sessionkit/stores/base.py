@@ -76,7 +76,8 @@ class SessionStore(Protocol):
     Every method may be called at the same time from any number of requests, tasks of one event loop. A method that is
     cancelled has either happened whole or not at all. Nothing is promised about the order of concurrent calls.
 
-    A store whose notion of "now" can be set is a ``ClockedStore`` as well, so that one clock decides what has expired.
+    A store whose notion of "now" can be set is a ``ClockedStore`` as well, so that one clock decides what has expired. One
+    that works on asyncio alone says so, ``needs_asyncio = True``: an application on another event loop fails its start.
     """
 
     async def get(self, key: str) -> SessionRecord | None:

@@ -90,6 +90,8 @@ class RedisStore:
         ConfigurationError: the URL, the client or an option can't work.
     """
 
+    needs_asyncio: bool = True
+
     def __init__(
         self,
         server: str | Redis | RedisCluster,

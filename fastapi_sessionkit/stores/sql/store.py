@@ -61,6 +61,8 @@ class SQLStore:
             in memory.
     """
 
+    needs_asyncio: bool = True
+
     def __init__(
         self,
         url_or_engine: str | URL | Path | AsyncEngine,
