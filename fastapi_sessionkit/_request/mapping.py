@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from ..errors import ConfigurationError, SessionKitError, SessionTooLarge
 from ..transport import Headers
+from .changes import Action
 from .request_session import RequestSession
 from .services import Services
 from .visitors import VisitorSession
@@ -156,7 +157,7 @@ class MappedSession(VisitorSession[RequestData]):
         self._require_open("A change of request.session")
 
     async def commit(self, *, may_move: bool = True) -> Headers:
-        """Save the mapping if it is another by now.
+        """Save the mapping if it is another by now; one that is empty has no cookie.
 
         Raises:
             TypeError: it holds what JSON can't.
@@ -165,7 +166,9 @@ class MappedSession(VisitorSession[RequestData]):
         after = _written(self._mapping)
         if after != self._before:
             await self.settle()
-            if self.session is not None:
+            if not self._mapping:
+                self._start_over(Action.SIGN_OUT, None)
+            elif self.session is not None:
                 self.session.data.clear()
                 self.session.data.update(json.loads(after))
         try:

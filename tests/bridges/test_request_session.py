@@ -126,6 +126,18 @@ def test_a_cleared_mapping_is_empty_at_the_next_request() -> None:
     assert client.get("/read").json() == {}
 
 
+@pytest.mark.parametrize("empty", ["/clear", "/pop/a"])
+def test_the_cookie_goes_with_the_last_key(empty: str) -> None:
+    _, client = mapped()
+    client.post("/set/a/1")
+    header = client.post(empty).headers["set-cookie"]
+
+    assert header.startswith(f"{MAPPING}=;")
+    assert "Max-Age=0" in header
+    assert MAPPING not in client.cookies
+    assert "set-cookie" not in client.post(empty).headers
+
+
 def test_only_a_response_that_read_it_varies_by_the_cookie() -> None:
     _, client = mapped()
     client.post("/set/a/1")
