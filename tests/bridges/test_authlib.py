@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse
 
 from fastapi_sessionkit import CookieSettings, Session, SessionKit, require_session, set_session
+from tests.bridges.documented import documented
 from tests.bridges.identity_provider import ISSUER, provider, registration
 from tests.support import COOKIE, SITE, client_of, new_kit
 
@@ -142,3 +143,15 @@ def test_nobody_is_signed_in_by_a_form_that_another_site_fills() -> None:
     victim.at_the_provider()
 
     assert victim.submitted(attacker.at_the_provider().text).json() == {"refused": "mismatching_state"}
+
+
+def test_somebody_signs_in_by_what_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    written, identity = documented("test_authlib.py", monkeypatch), provider()
+    oauth = starlette_client.OAuth()
+    oauth.register("google", **registration(identity))
+    written["oauth"] = oauth
+    client = client_of(written["app"])
+    back = client_of(identity, base_url=ISSUER).get(client.get("/login").headers["location"])
+    client.get(back.headers["location"])
+
+    assert list(client.cookies) == [COOKIE]

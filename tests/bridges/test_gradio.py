@@ -13,6 +13,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.testclient import TestClient
 
 from fastapi_sessionkit import RouterGuard, Rule, Session, clear_session, get_session, session_of, set_session
+from tests.bridges.documented import documented
 from tests.support import client_of, new_kit
 
 EVIL = {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
@@ -200,3 +201,19 @@ def test_a_dependency_that_refuses_by_itself_does(gradio: Any) -> None:
         client.post("/login/ada")
 
         assert client.get("/ui/config").status_code == 403
+
+
+def test_what_is_documented_greets_who_is_signed_in(gradio: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    app: FastAPI = documented("test_gradio.py", monkeypatch)["app"]
+
+    @app.post("/login")
+    async def login(request: Request) -> None:
+        set_session(request, Session(user_id="ada", email="ada@example.com"))
+
+    with client_of(app) as client:
+        assert client.post(f"{API}/run/greet", json={"data": ["you"]}).status_code == 401
+
+        client.post("/login")
+        answer = client.post(f"{API}/run/greet", json={"data": ["you"]}).json()
+
+        assert answer["data"] == ["Hello you, says ada, ada@example.com"]

@@ -22,6 +22,7 @@ from fastapi_sessionkit import (
     session_of,
     set_session,
 )
+from tests.bridges.documented import documented
 from tests.support import COOKIE, SECRET, client_of, new_kit
 
 MAPPING = "__Host-request_session"
@@ -212,3 +213,25 @@ def test_an_event_comes_too_late_to_change_a_cookie(nicegui: Any, change: Callab
         assert isinstance(came[0], SessionKitError)
         assert "too late" in str(came[0])
         assert COOKIE in client.cookies
+
+
+def test_what_is_documented_counts_a_users_visits(nicegui: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    app: FastAPI = documented("test_nicegui.py", monkeypatch)["app"]
+
+    @app.router.post("/login")
+    async def login(request: Request) -> None:
+        set_session(request, Session(user_id="ada"))
+
+    app.router.routes.insert(0, app.router.routes.pop())  # before NiceGUI, which is mounted at /
+    with client_of(app) as client:
+        assert client.get("/").status_code == 401
+
+        client.post("/login")
+        client.get("/")
+
+        assert "ada, visit 2" in client.get("/").text
+
+        client.post("/logout")
+        client.post("/login")
+
+        assert "ada, visit 1" in client.get("/").text

@@ -12,6 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import StaticPool
 
 from fastapi_sessionkit import RouterGuard, Rule, Session, clear_session, get_session, set_session
+from tests.bridges.documented import documented
 from tests.support import COOKIE, SECRET, client_of, new_kit
 
 sqladmin = pytest.importorskip("sqladmin", reason="sqladmin is not installed")
@@ -182,3 +183,15 @@ def test_a_rule_keeps_others_out_before_sqladmin_is_asked() -> None:
         client.post("/login/user")
 
         assert client.get("/admin/product/list").status_code == 403
+
+
+def test_somebody_signs_in_by_what_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = client_of(documented("test_sqladmin.py", monkeypatch)["app"])
+
+    assert client.post("/admin/login", data={**FORM, "password": "correct horse"}).status_code == 302
+    assert list(client.cookies) == [COOKIE]
+    assert client.get("/admin/").status_code == 200
+
+    client.get("/admin/logout")
+
+    assert client.get("/admin/").status_code == 302

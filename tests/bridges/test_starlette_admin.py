@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 
 from fastapi_sessionkit import RouterGuard, Rule, Session, clear_session, get_session, set_session
+from tests.bridges.documented import documented
 from tests.bridges.identity_provider import ISSUER, provider, registration
 from tests.support import COOKIE, SECRET, client_of, new_kit
 
@@ -199,3 +200,15 @@ def test_somebody_signs_in_at_an_identity_provider() -> None:
         assert answer.headers["location"] == "https://testserver/admin/product/list"
         assert client.get("/read").json() == ["ada", {}]
         assert re.search(r"\bada\b", client.get("/admin/product/list").text)
+
+
+def test_somebody_signs_in_by_what_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = client_of(documented("test_starlette_admin.py", monkeypatch)["app"])
+
+    assert sign_in(client, password="correct horse").status_code == 303
+    assert COOKIE in client.cookies
+    assert client.get("/admin/").status_code == 200
+
+    submit(client, "/admin/logout")
+
+    assert client.get("/admin/").status_code == 303

@@ -16,6 +16,7 @@ _FENCED = re.compile(
     r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<code>.*?)^(?P=indent)```[ ]*$", re.MULTILINE | re.DOTALL
 )
 _NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+?) -->\s*\Z")
+_RUN_BY = re.compile(r"<!-- run by: (?P<test>\S+) -->\s*\Z")
 _LINK = re.compile(r"!?\[(?:[^\[\]]|\[[^\]]*\])*\]\((?P<target>[^()\s]+)\)")
 
 
@@ -27,6 +28,8 @@ class Block:
     code: str
     line: int
     not_run: str | None
+    run_by: str | None = None
+    """The test that runs it, where that needs what the other blocks don't."""
 
 
 def name(page: Path) -> str:
@@ -36,9 +39,16 @@ def name(page: Path) -> str:
 def blocks(text: str) -> Iterator[Block]:
     for match in _FENCED.finditer(text):
         exempt = _NOT_RUN.search(text, 0, match.start())
+        elsewhere = _RUN_BY.search(text, 0, match.start())
         language = match["info"].split()[0] if match["info"].split() else ""
         line = text.count("\n", 0, match.start("code")) + 1
-        yield Block(language, textwrap.dedent(match["code"]), line, exempt["reason"] if exempt else None)
+        yield Block(
+            language,
+            textwrap.dedent(match["code"]),
+            line,
+            exempt["reason"] if exempt else None,
+            elsewhere["test"] if elsewhere else None,
+        )
 
 
 def links(text: str) -> list[str]:

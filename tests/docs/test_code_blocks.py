@@ -15,7 +15,7 @@ from unittest.mock import patch
 import anyio
 import pytest
 
-from tests.docs.pages import PAGES, Block, blocks, name
+from tests.docs.pages import PAGES, ROOT, Block, blocks, name
 from tests.support import SECRET
 
 
@@ -61,7 +61,7 @@ def call(test: object) -> None:
 )
 def test_code_blocks_of_a_page_run(page: Path, module: ModuleType) -> None:
     for block in python_blocks(page):
-        if block.not_run is None:
+        if block.not_run is None and block.run_by is None:
             run(page, block, module)
 
 
@@ -70,6 +70,14 @@ def test_no_python_block_hides_from_the_test_above_by_its_spelling(page: Path) -
     languages = {block.language for block in blocks(page.read_text(encoding="utf-8"))}
 
     assert languages <= {"python", "sh", "ts", "text", "json", "toml", "yaml", "diff", "mermaid"}
+
+
+def test_a_block_that_another_test_runs_names_that_test() -> None:
+    named = [block.run_by for page in PAGES for block in python_blocks(page) if block.run_by]
+
+    assert named
+    for test in named:
+        assert "documented(" in (ROOT / test).read_text(encoding="utf-8"), test
 
 
 def test_few_blocks_are_exempt() -> None:
