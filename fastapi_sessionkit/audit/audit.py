@@ -61,7 +61,7 @@ class Audit:
         """
         (person,) = people([who])
         question = Question(method.upper(), path, person, self._services)
-        return question.answer(self.operations, self._guards.get(self._app))
+        return question.answer(self._app, self.operations, self._guards)
 
     def matrix(self, who: Iterable[Person | str] | Mapping[str, str | Iterable[str]]) -> list[Row]:
         """Who may call what: ``audit.matrix({"admin": ["role:admin"], "anonymous": []})``."""

@@ -1,20 +1,23 @@
 """Why somebody may, or may not, call something: each who is asked, and what they say."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.routing import compile_path
+from starlette.applications import Starlette
 
-from .._paths.routed import is_ambiguous
+from .._application.answering import Way, other_spelling, way_of
+from .._application.routes import ANYTHING, path_of
+from .._paths.routed import is_ambiguous, route_path
 from .._request.services import Services
 from ..access import NO_SEGMENTS, Segments
 from ..decisions import Choice
 from ..dependencies import Required
 from ..guard import RouterGuard
+from ..markers import is_public
 from ..requirements import Requirement
 from ..rules import Rule
-from .operations import ANY_METHOD, WEBSOCKET, Operation, path_regex
+from .operations import ANY_METHOD, WEBSOCKET, Operation, answers_head, path_regex
 from .people import Person, Verdict, all_hold, verdict
 
 
@@ -93,34 +96,61 @@ class Question:
     person: Person
     services: Services[Any]
 
-    def answer(self, operations: list[Operation], guard: RouterGuard | None) -> Explanation:
+    def answer(
+        self, app: Starlette, operations: list[Operation], guards: Mapping[Starlette, RouterGuard | None]
+    ) -> Explanation:
         """Ask everybody who decides about the request in turn."""
-        operation = next((each for each in operations if self._is_answered_by(each)), None)
-        public = operation is not None and operation.is_marked
-        steps = [] if guard is None else [self._step_of_guard("gate", guard, self.path, public=public)]
+        root = getattr(app, "root_path", "")
+        kind = "websocket" if self.method == WEBSOCKET else "http"
+        scope = {"type": kind, "method": self._http_method, "path": self.path, "root_path": root}
+        way = way_of(app, scope)
+        operation = self._operation(way, route_path(scope), operations)
+        steps = list(self._steps_of_gates(way, guards))
         if operation is not None:
-            steps += self._steps_behind(operation)
+            passed = [guards.get(each) for each, _ in way.through[1:]]
+            steps += (step for step in self._steps_behind(operation, way, route_path(scope), passed))
         return Explanation(self.method, self.path, self.person, operation, tuple(steps))
 
     @property
     def _http_method(self) -> str:
         return "GET" if self.method == WEBSOCKET else self.method
 
-    def _is_answered_by(self, operation: Operation) -> bool:
+    def _operation(self, way: Way, path: str, operations: list[Operation]) -> Operation | None:
+        """What is served where the request comes to. For a frontend, and in doubt, its path tells."""
+        if way.context is not None:
+            to = way.at + path_of(way.context)
+            own = [each for each in operations if each.route.original is way.context.original_route]
+            here = [each for each in own if each.path in {to, to + ANYTHING}]
+        else:
+            known = [each for each in operations if each.at == way.at and (way.is_lost or each.kind == "frontend")]
+            matching = [each for each in known if path_regex(each).match(_spelled(path, way))]
+            here = sorted(matching, key=lambda each: -len(each.path))
+        return next(filter(self._is_method_of, here), None)
+
+    def _is_method_of(self, operation: Operation) -> bool:
         method = operation.method
         if (method == WEBSOCKET) is not (self.method == WEBSOCKET):
             return False
-        is_head = self.method == "HEAD" and method == "GET" and "HEAD" in (operation.route.methods or ())
-        return (method in {self.method, ANY_METHOD} or is_head) and path_regex(operation).match(self.path) is not None
+        is_head = self.method == "HEAD" and method == "GET" and answers_head(operation.route)
+        return method in {self.method, ANY_METHOD} or is_head
 
-    def _steps_behind(self, operation: Operation) -> Iterator[Step]:
+    def _steps_of_gates(self, way: Way, guards: Mapping[Starlette, RouterGuard | None]) -> Iterator[Step]:
+        """What the gates say of the applications that the request passes."""
+        public = is_public(way.endpoint)
+        for app, path in way.through:
+            guard = guards.get(app)
+            if guard is not None:
+                yield self._step_of_guard("gate", guard, path, public=public)
+
+    def _steps_behind(
+        self, operation: Operation, way: Way, path: str, passed: Collection[RouterGuard | None]
+    ) -> Iterator[Step]:
         """What the guards of routers and the dependencies say; they see the path below a mount."""
-        match = path_regex(operation).match(self.path)
+        match = path_regex(operation).match(_spelled(path, way))
         parameters = {} if match is None else match.groupdict()
-        inner = _below(operation.at, self.path)
         for call in operation.route.dependencies:
-            if isinstance(call, RouterGuard):
-                yield self._step_of_guard("router", call, inner, public=operation.is_marked)
+            if isinstance(call, RouterGuard) and call not in passed:
+                yield self._step_of_guard("router", call, _spelled(way.path, way), public=operation.is_marked)
             elif isinstance(call, Required) and call.kit in {None, self.services.kit}:
                 found = verdict(call.requirement, self.person, parameters)
                 yield Step("dependency", call.requirement, call.name or "a dependency", found)
@@ -147,7 +177,6 @@ def _tried(guard: RouterGuard, choice: Choice, method: str) -> Iterator[Tried]:
         yield Tried(rule, "another path" if rule.covers_method(method) else "another method")
 
 
-def _below(at: str, path: str) -> str:
-    """The path as the application that is mounted sees it."""
-    match = compile_path(at + "/{sessionkit_rest:path}")[0].match(path) if at else None
-    return path if match is None else "/" + match["sessionkit_rest"]
+def _spelled(path: str, way: Way) -> str:
+    """The path with the last slash, or without, that the router sends the request on to."""
+    return other_spelling(path) if way.is_redirected else path

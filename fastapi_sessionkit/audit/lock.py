@@ -14,7 +14,12 @@ from .formulas import Atom, Formula, atoms_in, read_formula
 from .implication import counterexample
 from .operations import Operation
 
-_HEADER = '# Who may do what. Written by "sessionkit lock"; "sessionkit lock --check" compares.\n# version: 1\n'
+_VERSION = "1"
+_HEADER = (
+    f'# Who may do what. Written by "sessionkit lock"; "sessionkit lock --check" compares.\n# version: {_VERSION}\n'
+)
+_VERSION_LINE = re.compile(r"# version: *(?P<number>.*?) *")
+_CONFLICT = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
 _LINE = re.compile(r'(?P<method>\S+) +(?P<path>"(?:[^"\\]|\\.)*"|\S+)(?: +(?P<needs>\S.*))?')
 _CASE = re.compile(r'    (?:at (?P<where>"(?:[^"\\]|\\.)*")|otherwise): (?P<needs>.+)')
 
@@ -81,8 +86,8 @@ def entries_of(operations: Iterable[Operation]) -> list[Entry]:
 
 
 def lock_text(entries: Iterable[Entry]) -> str:
-    """The file: a line for each operation, sorted by path and method."""
-    ordered = sorted(entries, key=lambda each: (each.path, each.method, each.needs))
+    """The file: a line for each operation, sorted by path and method; routes that share both as the router asks them."""
+    ordered = sorted(entries, key=lambda each: (each.path, each.method))
     return _HEADER + "".join(f"\n{line}" for each in ordered for line in _lines(each)) + "\n"
 
 
@@ -107,30 +112,53 @@ def read_lock(text: str) -> list[Entry]:
         ConfigurationError: it is none, and the sentence names the line.
     """
     entries: list[Entry] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        try:
-            _read_line(line, entries)
-        except (ConfigurationError, ValueError) as error:
-            raise ConfigurationError(
-                f'Line {number} of the lock can\'t be read: {error}. Write it anew with "sessionkit lock"'
-            ) from None
+    number = 0
+    try:
+        for number, line in enumerate(text.splitlines(), 1):  # noqa: B007 - the error names it
+            _check_comment(line)
+            if line.strip() and not line.startswith("#"):
+                _read_line(line.rstrip(), entries)
+        _check_complete(entries[-1:])
+    except (ConfigurationError, ValueError) as error:
+        raise ConfigurationError(
+            f'Line {number} of the lock can\'t be read: {error}. Write it anew with "sessionkit lock"'
+        ) from None
     return entries
+
+
+def _check_comment(line: str) -> None:
+    """Refuse what another release, or a merge, has left."""
+    version = _VERSION_LINE.fullmatch(line)
+    if version is not None and version["number"] != _VERSION:
+        raise ConfigurationError(f"it is of version {version['number']}, and this release reads version {_VERSION}")
+    if line.startswith(_CONFLICT):
+        raise ConfigurationError(f"{line!r} was left by a merge")
 
 
 def _read_line(line: str, entries: list[Entry]) -> None:
     case, start = _CASE.fullmatch(line), _LINE.fullmatch(line)
-    if case is not None and entries:
+    if case is not None and entries and not _is_complete(entries[-1]):
         where = case["where"] and json.loads(case["where"])
         last = entries.pop()
         entries.append(Entry(last.method, last.path, (*last.cases, (where, read_formula(case["needs"])))))
-    elif start is not None:
+    elif start is not None and case is None:
+        _check_complete(entries[-1:])
         path = json.loads(start["path"]) if start["path"].startswith('"') else start["path"]
         cases: Cases = () if start["needs"] is None else ((None, read_formula(start["needs"])),)
         entries.append(Entry(start["method"], path, cases))
     else:
         raise ConfigurationError(f"{line!r} is neither an operation nor what one needs")
+
+
+def _is_complete(entry: Entry) -> bool:
+    """Whether it says what all paths need that no earlier case is about."""
+    return bool(entry.cases) and entry.cases[-1][0] is None
+
+
+def _check_complete(entries: list[Entry]) -> None:
+    for each in entries:
+        if not _is_complete(each):
+            raise ConfigurationError(f"the lock does not say what {each.method} {each.path} needs")
 
 
 def compared(before: Iterable[Entry], after: Iterable[Entry]) -> list[Change]:

@@ -197,6 +197,11 @@ def _methods(route: ServedRoute) -> list[str] | None:
     return None if methods is None else sorted(methods, key=lambda name: (name not in _METHODS, name))
 
 
+def answers_head(route: ServedRoute) -> bool:
+    """Whether what answers GET answers HEAD too: Starlette's routes do, FastAPI's only where they say so."""
+    return "HEAD" in (route.methods or _methods(route) or ()) or isinstance(route.endpoint, type)
+
+
 def _kind(route: ServedRoute, at: str, place: Place) -> str:
     original, app = route.original, place.app
     if isinstance(original, WebSocketRoute):
