@@ -55,7 +55,7 @@ def way_of(app: Starlette, scope: Scope) -> Way:
 
 
 def _way_in(router: Router, scope: Scope, way: Way) -> Way:
-    if not is_known(router, "app", "handle", "matches", "__call__"):
+    if not routes_as_known(router):
         return replace(way, is_lost=True)
     found = _way_as_spelled(router, scope, way)
     if found is None and scope["type"] == "http" and router.redirect_slashes and way.path != "/":
@@ -100,6 +100,11 @@ def _way_to(context: RouteContext, scope: Scope, way: Way) -> Way:
     if not isinstance(inner, Starlette):
         return _way_in(inner, scope, below)
     return _way_in(inner.router, scope, replace(below, through=(*way.through, (inner, path))))
+
+
+def routes_as_known(router: Router) -> bool:
+    """Whether a router asks its routes as FastAPI's and Starlette's do."""
+    return is_known(router, "app", "handle", "matches", "__call__")
 
 
 def other_spelling(path: str) -> str:

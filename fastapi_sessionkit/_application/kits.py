@@ -3,11 +3,12 @@
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.routing import Router
 from starlette.types import Scope
 
 from .._paths.denial import Redirected, redirect_response
@@ -18,7 +19,8 @@ from ..errors import ConfigurationError
 from ..guard import RouterGuard
 from ..markers import leads_to_public
 from ..transport import Transport
-from .routes import ServedRoute, contexts, mounted, path_of, served_frontends, served_route
+from .answering import routes_as_known
+from .routes import ANYTHING, ServedRoute, contexts, mounted, path_of, served_frontends, served_route
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -70,9 +72,34 @@ def routes_below(app: Starlette) -> Iterator[tuple[str, Place, ServedRoute]]:
     """
     for place in places(app):
         for at, context in contexts(place.app):
-            if mounted(context.original_route) is None:
+            if not _is_followed(mounted(context.original_route)):
                 yield place.at + at, place, served_route(context)
         yield from ((place.at, place, route) for route in served_frontends(place.app))
+
+
+def _is_followed(inner: Starlette | Router | None) -> bool:
+    """Whether the routes of what is mounted are all that it serves."""
+    router = inner.router if isinstance(inner, Starlette) else inner
+    return router is not None and routes_as_known(router)
+
+
+def all_routes(app: Starlette) -> Iterator[ServedRoute]:
+    """The same with their full paths, and mounts that have no route yet: they may get some when they start."""
+    for at, _, route in routes_below(app):
+        yield replace(route, template=at + route.template)
+    for place in places(app):
+        if place.around and not place.app.routes:
+            yield ServedRoute(place.at + ANYTHING, None)
+
+
+def guarded_routes(app: Starlette, gate: RouterGuard | None) -> dict[RouterGuard, list[ServedRoute]]:
+    """The guard of the gate and those of routers, mounted ones too, each with the routes that it guards as it sees them."""
+    found: dict[RouterGuard, list[ServedRoute]] = {} if gate is None else {gate: list(all_routes(app))}
+    for _, _, route in routes_below(app):
+        for call in route.dependencies:
+            if isinstance(call, RouterGuard) and call is not gate:
+                found.setdefault(call, []).append(route)
+    return found
 
 
 def check_installable(kit: object, transport: Transport, app: Starlette) -> None:
@@ -124,7 +151,7 @@ def clashes(app: Starlette, transport: Transport) -> Iterator[str]:
     """What other middleware, of the application or of what is mounted on it, overwrites the kit's cookie with its own."""
     for place in places(app):
         for middleware in place.app.user_middleware:
-            if transport.name in _cookies_of(middleware):
+            if transport.name in cookies_of(middleware):
                 name = getattr(middleware.cls, "__name__", repr(middleware.cls))
                 yield (
                     f"{name} uses the cookie {transport.name!r}, which is the SessionKit's: each overwrites what the other "
@@ -132,7 +159,7 @@ def clashes(app: Starlette, transport: Transport) -> Iterator[str]:
                 )
 
 
-def _cookies_of(middleware: Middleware) -> list[object]:
+def cookies_of(middleware: Middleware) -> list[object]:
     """The names of cookies among what a middleware is made with, its defaults included."""
     try:
         given = inspect.signature(middleware.cls).bind(None, *middleware.args, **middleware.kwargs)

@@ -22,8 +22,8 @@ from ..guard import RouterGuard
 from ..openapi import Case, combined
 from ..requirements import fresh_limits
 from ..rules import Rule
-from .kits import clashes, routes_below
-from .routes import ServedRoute, served_routes
+from .kits import all_routes, clashes, guarded_routes, routes_below
+from .routes import ServedRoute
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -37,10 +37,8 @@ def report(app: Starlette, services: Services[Any], guard: RouterGuard | None) -
     """Log what is wrong with the kit's cookie, the application's guard and those of its routers, in a few lines each."""
     for problem in clashes(app, services.transport):
         logger.warning("%s", problem)
-    routes = list(served_routes(app))
-    guards = dict.fromkeys(call for route in routes for call in route.dependencies if isinstance(call, RouterGuard))
-    for each in guards if guard is None else {guard: None, **guards}:
-        guarded = routes if each is guard else [route for route in routes if each in route.dependencies]
+    routes = list(all_routes(app))
+    for each, guarded in guarded_routes(app, guard).items():
         for problem in _problems(each, guarded, routes, services.access):
             logger.warning("%s", problem)
     for problem in _marked_and_asked(app, services, guard):

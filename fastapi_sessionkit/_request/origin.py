@@ -53,7 +53,7 @@ class OriginPolicy:
 
     def __init__(self, trusted: Iterable[str] = (), exempt: Iterable[str] = (), *, enabled: bool = True) -> None:
         require_bool(enabled, "SessionKit(cross_origin_protection=...)")
-        self._enabled = enabled
+        self.enabled = enabled
         origins = list(
             map(_trusted_origin, require_list(trusted, "trusted_origins", '["https://accounts.example.com"]'))
         )
@@ -63,7 +63,7 @@ class OriginPolicy:
 
     def allows(self, scope: Scope) -> bool:
         """Whether the request comes from this site, from a trusted origin, or from no browser at all, or need not."""
-        if not self._enabled:
+        if not self.enabled:
             return True
         sites, origins, hosts = (_values(scope, name) for name in (b"sec-fetch-site", b"origin", b"host"))
         if self._exempt and self._is_exempt(scope):

@@ -49,7 +49,7 @@ class Audit:
     @cached_property
     def findings(self) -> list[Finding]:
         """What is probably not as it was meant, each with a code, a place, and what to do."""
-        return findings_of(Facts(self._app, self._services, self._guards.get(self._app), self.operations, self._keys))
+        return findings_of(Facts(self._app, self._services, self._guards, self.operations, self._keys))
 
     def explain(self, method: str, path: str, who: Person | str = "anonymous") -> Explanation:
         """Why somebody may, or may not, call a method on a path.

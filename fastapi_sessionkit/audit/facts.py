@@ -1,21 +1,25 @@
 """What findings look at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from .._application.kits import places
-from .._application.routes import ServedRoute, served_routes
+from .._application.kits import all_routes, guarded_routes, places
+from .._application.routes import ServedRoute
 from .._paths.redirects import path_of
+from .._request.lookup import installed
 from .._request.services import Services
 from ..decisions import Choice
 from ..guard import RouterGuard
-from ..requirements import Requirement
+from ..requirements import Requirement, all_of
+from .explain import Question
 from .operations import Operation, path_regex
+from .people import ANONYMOUS, Person
 
 
 @dataclass(frozen=True)
@@ -25,37 +29,51 @@ class Facts:
     Attributes:
         app: the application.
         services: of the kit.
-        guard: the gate's.
+        all_guards: the applications that the kit is installed on, each with its guard.
         operations: all that the application serves.
         keys: the kit's secrets.
     """
 
     app: Starlette
     services: Services[Any]
-    guard: RouterGuard | None
+    all_guards: Mapping[Starlette, RouterGuard | None]
     operations: list[Operation]
     keys: tuple[str, ...]
 
+    @property
+    def guard(self) -> RouterGuard | None:
+        """The gate's."""
+        return self.all_guards.get(self.app)
+
     @cached_property
     def routes(self) -> list[ServedRoute]:
-        """The application's own routes."""
-        return list(served_routes(self.app))
+        """The application's routes, and those of all that is mounted on it."""
+        return list(all_routes(self.app))
 
     @cached_property
     def guards(self) -> dict[RouterGuard, list[ServedRoute]]:
-        """The gate's guard and those of routers, each with the routes that it guards."""
-        found: dict[RouterGuard, list[ServedRoute]] = {} if self.guard is None else {self.guard: self.routes}
-        for route in self.routes:
-            for call in route.dependencies:
-                if isinstance(call, RouterGuard) and call is not self.guard:
-                    found.setdefault(call, []).append(route)
-        return found
+        """The gate's guard and those of routers, each with the routes that it guards, as it sees their paths."""
+        return guarded_routes(self.app, self.guard)
+
+    @cached_property
+    def asked_elsewhere(self) -> frozenset[tuple[str, str]]:
+        """The operations, by method and path, at which another kit of the application asks for somebody."""
+        kits = [each.kit for each in installed(self.app) if each.kit is not self.services.kit]
+        operations = (each for kit in kits for each in kit.audit(self.app).operations)
+        return frozenset((each.method, each.path) for each in operations if not each.open)
 
     @property
     def middleware(self) -> Iterator[Middleware]:
         """That of the application, and of those mounted on it."""
         for place in places(self.app):
             yield from place.app.user_middleware
+
+    def needed(self, page: str) -> Requirement | None:
+        """What the gate, and all others who are asked, want of whom they show a page that browsers are sent to."""
+        question = Question("GET", unquote(path_of(page)), Person(ANONYMOUS), self.services)
+        steps = question.answer(self.app, self.operations, self.all_guards).steps
+        needed = [step.requirement for step in steps if step.requirement is not None]
+        return all_of(*needed) if needed else None
 
     def choice(self, guard: RouterGuard, page: str) -> Choice:
         """What a guard decides about a GET of a page that browsers are sent to."""

@@ -8,6 +8,7 @@ from .._application.report import contradiction, hiders, is_served, reaches
 from .._paths.redirects import path_of
 from ..errors import ConfigurationError
 from ..guard import RouterGuard
+from ..openapi import Case
 from ..requirements import Requirement, signed_in
 from .facts import Facts
 from .implication import implies
@@ -94,8 +95,7 @@ def _pages(facts: Facts) -> Iterator[Finding]:
                     "Add the page, or correct the setting",
                 )  # fmt: skip
                 continue
-            choice = facts.choice(guard, page)
-            needed = facts.required(choice)
+            needed = facts.needed(page)
             if needed is not None and not _lets_in(guard, setting, needed):
                 yield Finding(
                     "shut-page", page, f"{setting} sends browsers there, and it needs {needed}",
@@ -150,12 +150,22 @@ def _sent_on(facts: Facts, guard: RouterGuard, path: str) -> str | None:
 def _open_writes(facts: Facts) -> Iterator[Finding]:
     login = None if facts.guard is None else facts.guard.login_path
     for operation in facts.operations:
-        told = operation.is_marked or operation.path == login or any(rule.public for rule in operation.rules)
-        if operation.method in UNSAFE and operation.open and not told:
+        told = (
+            operation.is_marked
+            or operation.path == login
+            or (operation.method, operation.path) in facts.asked_elsewhere
+        )
+        if operation.method in UNSAFE and not told and any(map(_is_silently_open, operation.cases)):
             yield Finding(
                 "open-write", f"{operation.method} {operation.path}", "Everybody may call it, and it may change something",
                 "Protect it by a rule; or say that it is open, by Rule(..., public=True) or @public",
             )  # fmt: skip
+
+
+def _is_silently_open(case: Case) -> bool:
+    """Whether everybody may call it there, and no rule says so."""
+    rules = [said.choice.rule for said in case.said if said.choice is not None]
+    return case.requirement is None and not any(rule is not None and rule.public for rule in rules)
 
 
 def _lone_dependencies(facts: Facts) -> Iterator[Finding]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.sessions import SessionMiddleware
 
+from .._application.kits import cookies_of
 from ..cookie import SessionCookie
 from ..stores.memory import MemoryStore, sign_of_other_workers
 from .facts import Facts
@@ -64,12 +64,10 @@ def _workers_in_environment() -> str | None:
 def _shared_cookie_name(facts: Facts) -> Iterator[Told]:
     transport = facts.services.transport
     for middleware in facts.middleware if isinstance(transport, SessionCookie) else ():
-        kind: Any = middleware.cls
-        is_starlettes = isinstance(kind, type) and issubclass(kind, SessionMiddleware)
-        name = middleware.kwargs.get("session_cookie", "session" if is_starlettes else None)
-        if name == transport.name:
+        if transport.name in cookies_of(middleware):
+            kind = getattr(middleware.cls, "__name__", repr(middleware.cls))
             yield (
-                "cookie-clash", transport.name, f"{kind.__name__} uses a cookie of this name too, so each overwrites the other's",
+                "cookie-clash", transport.name, f"{kind} uses a cookie of this name too, so each overwrites the other's",
                 'Give one of them another name: CookieSettings(name="app_session")',
             )  # fmt: skip
 
@@ -97,7 +95,8 @@ def _untrusted(origin: str) -> Told:
 
 
 def _is_trusted(origin: str, facts: Facts) -> bool:
-    return facts.services.origins.trusts(origin)
+    origins = facts.services.origins
+    return not origins.enabled or origins.trusts(origin)
 
 
 def _secure_over_http(facts: Facts) -> Iterator[Told]:
