@@ -92,7 +92,7 @@ def lock_text(entries: Iterable[Entry]) -> str:
 
 
 def _lines(entry: Entry) -> Iterator[str]:
-    start = f"{entry.method:<9} {_quoted(entry.path)}"
+    start = f"{entry.method:<9} {quoted_path(entry.path)}"
     if len(entry.cases) == 1:
         yield f"{start:<50} {entry.cases[0][1]}"
         return
@@ -101,7 +101,8 @@ def _lines(entry: Entry) -> Iterator[str]:
         yield f"    {'otherwise' if where is None else f'at {json.dumps(where)}'}: {formula}"
 
 
-def _quoted(path: str) -> str:
+def quoted_path(path: str) -> str:
+    """A path as it stands in the lock: in quotation marks where a line could not be read otherwise."""
     return path if re.fullmatch(r'[^\s"]+', path) else json.dumps(path)
 
 

@@ -16,6 +16,7 @@ from ..audit.operations import in_words
 from ..errors import SessionKitError, StoreUnavailable
 from ..kit import SessionKit
 from ..manager import ActiveSession
+from ..stores.base import StoreError
 from .discovery import Found, UsageError, find
 from .formats import (
     change_data,
@@ -28,7 +29,7 @@ from .formats import (
     row_data,
     sarif,
 )
-from .output import complain, print_json, print_table, say, working
+from .output import complain, print_json, print_table, say, without_log, working
 from .pages import matrix_page, routes_page
 
 T = TypeVar("T")
@@ -191,7 +192,7 @@ def purge(where: App = None, *, json: Json = False, kit: Kit = None) -> None:
     """Drop expired sessions from the store."""
     with asked():
         found = find(where, kit).kit
-        with working("Purging"):
+        with working("Purging"), without_log():
             count = _result(found, found.sessions.purge)
     if json:
         print_json({"purged": count})
@@ -213,7 +214,7 @@ def sessions(
     with asked():
         where, user = _with_app(question, 1, "sessionkit sessions main:app 42")
         found = find(where, kit).kit
-        with working("Asking the store"):
+        with working("Asking the store"), without_log():
             live = _result(found, lambda: _listed(found, user, revoke or []))
     if json:
         print_json([_session_data(each) for each in live])
@@ -229,8 +230,16 @@ def asked() -> Iterator[None]:
     """End with one line and 2 where a question can't be answered."""
     try:
         yield
-    except (UsageError, SessionKitError, StoreUnavailable) as error:
+    except StoreUnavailable as error:
+        _give_up(f"The store can't be asked: {_reason(error)}")
+    except (UsageError, SessionKitError) as error:
         _give_up(str(getattr(error, "detail", None) or error))
+
+
+def _reason(error: StoreUnavailable) -> str:
+    """Why a store failed; of a driver's error only the kind, for its text may hold keys and values."""
+    cause = error.__cause__ or error
+    return (str(cause) if isinstance(cause, StoreError | OSError) else "") or type(cause).__name__
 
 
 def _give_up(text: str) -> NoReturn:
@@ -260,7 +269,7 @@ def _count(number: int, what: str) -> str:
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.write_text(text, encoding="utf-8")
+        file.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         _give_up(f"{file} can't be written: {error.strerror}")
     complain(f"Wrote {file}")
@@ -268,7 +277,7 @@ def _write(file: Path, text: str) -> None:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise UsageError(

@@ -4,6 +4,7 @@ That is: an import string, a file, the ``entrypoint`` of ``[tool.fastapi]`` in `
 """
 
 import importlib
+import inspect
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -109,12 +110,15 @@ def _imported(name: str, folder: Path) -> ModuleType:
 
 
 def _named(module: ModuleType, name: str, where: str) -> Starlette:
-    app = getattr(module, name, None)
+    if not hasattr(module, name):
+        raise UsageError(f"{where}: the module has no {name}. Name its application, as in main:app")
+    app = getattr(module, name)
     if not isinstance(app, Starlette):
-        what = "has no such name" if app is None else f"is a {type(app).__name__} there"
-        raise UsageError(
-            f"{where} is no application: {name} {what}" if app is not None else f"{where}: the module {what}"
+        is_factory = inspect.isroutine(app)
+        instead = (
+            f"no factory is called, so write app = {name}() in a module and name that" if is_factory else "name one"
         )
+        raise UsageError(f"{where} is no application but a {type(app).__name__}: {instead}, as in main:app")
     return app
 
 

@@ -1,10 +1,13 @@
 """Operations, findings and changes as plain data, and changes as SARIF 2.1 and as annotations of GitHub."""
 
 import re
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ..audit import Change, Explanation, Finding, Operation, Row
 from ..audit.formulas import atoms_in, formula_of
+from ..audit.lock import quoted_path
 from ..audit.operations import in_words
 
 _HOW_BAD = {
@@ -16,6 +19,7 @@ _HOW_BAD = {
     "removed": "note",
 }
 _GITHUB = {"error": "error", "warning": "warning", "note": "notice"}
+_HELP = 'Whoever means it writes the lock again with "sessionkit lock", so that a reviewer sees its lines.'
 _TOLD = {
     "loosened": "Somebody may call it who could not before.",
     "changed": "Some may call it who could not before, and some who could may not any more.",
@@ -123,6 +127,8 @@ def sarif(changes: list[Change], file: str, lock: str) -> dict[str, Any]:
         {
             "id": f"access-{label}",
             "shortDescription": {"text": _TOLD[label]},
+            "fullDescription": {"text": f"Compared with the access lock the operation is {label}. {_TOLD[label]}"},
+            "help": {"text": _HELP},
             "defaultConfiguration": {"level": _HOW_BAD[label]},
         }
         for label in labels
@@ -131,14 +137,15 @@ def sarif(changes: list[Change], file: str, lock: str) -> dict[str, Any]:
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "results": [_result(each, file, lock) for each in changes]}],
+        "runs": [{"tool": {"driver": driver}, "results": [_result(each, labels, file, lock) for each in changes]}],
     }
 
 
-def _result(change: Change, file: str, lock: str) -> dict[str, Any]:
-    place = {"artifactLocation": {"uri": file}, "region": {"startLine": _line_of(change, lock)}}
+def _result(change: Change, labels: list[str], file: str, lock: str) -> dict[str, Any]:
+    place = {"artifactLocation": {"uri": _uri(file)}, "region": {"startLine": _line_of(change, lock)}}
     return {
         "ruleId": f"access-{change.label}",
+        "ruleIndex": labels.index(change.label),
         "level": _HOW_BAD[change.label],
         "message": {"text": f"{change.method} {change.path} is {change.label}: {change_text(change)}"},
         "locations": [{"physicalLocation": place}],
@@ -146,9 +153,14 @@ def _result(change: Change, file: str, lock: str) -> dict[str, Any]:
     }
 
 
+def _uri(file: str) -> str:
+    """A path as SARIF wants it: a relative reference as it is, with what a URI can't have encoded; any other one whole."""
+    return Path(file).as_uri() if Path(file).is_absolute() else quote(file)
+
+
 def _line_of(change: Change, lock: str) -> int:
     """Where the operation stands in the lock; for a new one, the first line."""
-    start = re.compile(rf'{re.escape(change.method)} +"?{re.escape(change.path)}"?(?: |$)')
+    start = re.compile(rf"{re.escape(change.method)} +{re.escape(quoted_path(change.path))}(?: |$)")
     return next((number for number, line in enumerate(lock.splitlines(), 1) if start.match(line)), 1)
 
 

@@ -1,10 +1,11 @@
 """What commands print: tables on a terminal, plain lines elsewhere, JSON for programs."""
 
 import json
+import logging
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -27,18 +28,36 @@ def console() -> Console:
 
 
 def say(text: str) -> None:
-    """Print a line as it is."""
-    print(text)  # noqa: T201 - this is the command line
+    """Print a line; what the output can't show, in the notation of Python."""
+    print(_writable(text, sys.stdout))  # noqa: T201 - this is the command line
 
 
 def complain(text: str) -> None:
     """Print a line that is no part of the answer."""
-    print(text, file=sys.stderr)  # noqa: T201 - the same
+    print(_writable(text, sys.stderr), file=sys.stderr)  # noqa: T201 - the same
 
 
 def print_json(value: Any) -> None:
     """Print a value for programs."""
-    say(json.dumps(value, indent=2, ensure_ascii=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    say(text if _writable(text, sys.stdout) == text else json.dumps(value, indent=2))
+
+
+def _writable(text: str, stream: TextIO) -> str:
+    """The text as a stream can take it: Windows has no UTF-8 for what goes into a pipe, and no system has it under ``C``."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+@contextmanager
+def without_log() -> Iterator[None]:
+    """Keep to one line: what the library logs of an error is what the command says, unless the application has a log."""
+    logger, handler = logging.getLogger(__name__.partition(".")[0]), logging.NullHandler()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def working(what: str) -> AbstractContextManager[Any]:
@@ -53,7 +72,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if out.is_terminal:
         table = Table(*columns, box=None, pad_edge=False, header_style="bold")
         for row in rows:
-            table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+            table.add_row(*(Text(_writable(cell, sys.stdout), style=_STYLES.get(cell, "")) for cell in row))
         out.print(table, soft_wrap=False)
         return
     lines = [list(columns), *(list(row) for row in rows)]

@@ -124,8 +124,9 @@ def test_a_file_in_a_package_is_imported_as_its_module(project: Project) -> None
     [
         (["routes", "nowhere:app"], "nowhere can't be imported: ModuleNotFoundError"),
         (["routes", "nowhere.py"], "There is no file nowhere.py"),
-        (["routes", "main:nothing"], "main:nothing: the module has no such name"),
-        (["routes", "main:kit"], "kit is a SessionKit there"),
+        (["routes", "main:nothing"], "main:nothing: the module has no nothing. Name its application"),
+        (["routes", "main:kit"], "main:kit is no application but a SessionKit: name one, as in main:app"),
+        (["routes", "main:lifespan"], "no factory is called, so write app = lifespan() in a module and name that"),
         (["routes", "main:app", "--kit", "staff"], "No SessionKit there is called 'staff': there is session"),
         (["matrix", "main:app", "--as", "rolle:admin"], "'rolle:admin' is nothing that a person has"),
         (["matrix", "main:app", "--as", "a=role:x", "--as", "a=role:y"], "Two people have one name"),
