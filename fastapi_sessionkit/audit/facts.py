@@ -58,7 +58,7 @@ class Facts:
     @cached_property
     def asked_elsewhere(self) -> frozenset[tuple[str, str]]:
         """The operations, by method and path, at which another kit of the application asks for somebody."""
-        kits = [each.kit for each in installed(self.app) if each.kit is not self.services.kit]
+        kits: list[Any] = [each.kit for each in installed(self.app) if each.kit is not self.services.kit]
         operations = (each for kit in kits for each in kit.audit(self.app).operations)
         return frozenset((each.method, each.path) for each in operations if not each.open)
 

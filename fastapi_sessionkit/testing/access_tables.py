@@ -1,11 +1,13 @@
 """Who is answered what, as one table that a test asserts."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
+from starlette.websockets import WebSocketDisconnect
 
 from .._request.lookup import installed
 from ..errors import ConfigurationError
@@ -13,7 +15,7 @@ from ..kit import SessionKit
 from .clients import signed_in
 
 Operation = tuple[str, str]
-"""A method and a path, as a client sends them."""
+"""A method and a path, as a client sends them; ``WEBSOCKET`` for a handshake."""
 
 ANONYMOUS = "anonymous"
 """The person who is nobody, in every table."""
@@ -55,7 +57,8 @@ def assert_access(
 
     The application is started for it and shut down after it, the requests really happen, from the top down, and each
     comes from a client that was just signed in. They have no body, so where one is needed, who is let in gets a 422.
-    Redirects are not followed.
+    Redirects are not followed. ``("WEBSOCKET", "/ws")`` is a handshake: 101 where it is accepted, the status of the
+    refusal otherwise, and 403 where the endpoint closes it before.
 
     Args:
         app: the application that the kit is installed on.
@@ -96,7 +99,7 @@ def _answers(
         if sessions[name] is not None:
             signed_in(client, kit, sessions[name])
         try:
-            return Cell(expected, client.request(*operation).status_code)
+            return Cell(expected, _status(client, *operation))
         except Exception as error:  # noqa: BLE001 - what a server would log and answer with 500
             return Cell(expected, 500, type(error).__name__)
 
@@ -105,6 +108,26 @@ def _answers(
             operation: {name: cell(operation, name, expected) for name, expected in row.items()}
             for operation, row in table.items()
         }
+
+
+def _status(client: Any, method: str, path: str) -> int:
+    """What a request, or a handshake, is answered with."""
+    if method.upper() != "WEBSOCKET":
+        status: int = client.request(method, path).status_code
+        return status
+    from starlette.testclient import WebSocketDenialResponse
+
+    url = str(client.base_url).replace("http", "ws", 1).rstrip("/")  # a Secure cookie is sent over wss only
+    handshake = client.websocket_connect(url + path)
+    try:
+        handshake.__enter__()
+    except WebSocketDenialResponse as refusal:
+        return refusal.status_code
+    except WebSocketDisconnect:
+        return 403  # what a server answers with where nothing was accepted
+    with suppress(WebSocketDisconnect):  # how an endpoint ends that goes on reading or writing
+        handshake.__exit__(None, None, None)
+    return 101
 
 
 def _kit_of(app: Starlette) -> SessionKit[Any]:
