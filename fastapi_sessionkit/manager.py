@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import NoneType
 from typing import Any, Generic
 
 from starlette.requests import HTTPConnection
@@ -17,7 +18,7 @@ from ._request.lookup import request_session_of_kit
 from ._request.request_session import SCOPE_KEY, RequestSession
 from ._request.saving import SomebodyElses, announce_of_record, privileges_of, user_id_of
 from ._request.services import Services
-from .backends.base import Loaded, SessionDirectory, directory_of
+from .backends.base import Loaded, SessionDirectory, Written, checked_answer, directory_of
 from .errors import ConfigurationError
 from .events import EventName
 from .stores.base import SessionRecord
@@ -91,7 +92,7 @@ class SessionManager(Generic[M]):
         if _HANDLE.fullmatch(handle) is None:
             return False
         record = await self._record_to_tell(handle, user_id)
-        ended = await directory.end(handle, user_id=user_id)
+        ended = checked_answer(await directory.end(handle, user_id=user_id), (bool,), "end")
         if ended:
             self._tell("revoked", record)
             await self._services.events.flush()
@@ -102,8 +103,10 @@ class SessionManager(Generic[M]):
         directory, key = self._directory(), await self._key(keep_current)
         if not _can_be(user_id):
             return 0
-        there = await directory.of_user(user_id) if self._services.events.wants("revoked") else []
-        ended = await directory.end_user(user_id, keep=() if key is None else (key,))
+        there = await _of_user(directory, user_id) if self._services.events.wants("revoked") else []
+        ended = checked_answer(
+            await directory.end_user(user_id, keep=() if key is None else (key,)), (int,), "end_user"
+        )
         for loaded in there:
             if loaded.key != key:
                 self._tell("revoked", loaded.record)
@@ -114,7 +117,7 @@ class SessionManager(Generic[M]):
         """The session of a handle, where somebody wants to be told of its end, and it is said whose it is."""
         if user_id is None or not self._services.events.wants("revoked") or not _can_be(user_id):
             return None
-        live = await self._directory().of_user(user_id)
+        live = await _of_user(self._directory(), user_id)
         return next((loaded.record for loaded in live if loaded.key == handle), None)
 
     def _tell(self, name: EventName, record: SessionRecord | None) -> None:
@@ -152,12 +155,13 @@ class SessionManager(Generic[M]):
 
     async def _changed(self, loaded: Loaded, patch: "_Patch[M]") -> bool:
         try:
-            written = await self._services.backend.update(loaded, patch)
+            written = checked_answer(await self._services.backend.update(loaded, patch), (Written, NoneType), "update")
         except SomebodyElses:  # signed in as another user meanwhile
             return False
         except Misfit as misfit:
             logger.warning("A session that does not fit the model (%s) can't be changed: ended", misfit)
-            if await self._directory().end(loaded.key, user_id=loaded.record.user_id):
+            ended = await self._directory().end(loaded.key, user_id=loaded.record.user_id)
+            if checked_answer(ended, (bool,), "end"):
                 self._tell("revoked", loaded.record)
             return False
         if written is not None:
@@ -166,11 +170,11 @@ class SessionManager(Generic[M]):
 
     async def purge(self) -> int:
         """Drop what has expired from the store; says how many records that were. Safe to run at any time, anywhere."""
-        return await self._directory().purge()
+        return checked_answer(await self._directory().purge(), (int,), "purge")
 
     async def _live(self, user_id: str) -> builtins.list[Loaded]:
         directory, lifetimes = self._directory(), self._services.lifetimes
-        found = await directory.of_user(user_id) if _can_be(user_id) else []
+        found = await _of_user(directory, user_id) if _can_be(user_id) else []
         return [loaded for loaded in found if lifetimes.clock() < lifetimes.ends_at(loaded.record)]
 
     def _fitting(self, record: SessionRecord) -> Iterator[M]:
@@ -202,6 +206,10 @@ class SessionManager(Generic[M]):
                 "neither list nor end them. Use SessionKit(backend=StoreBackend(store)), for example with SQLStore"
             )
         return directory
+
+
+async def _of_user(directory: SessionDirectory, user_id: str) -> list[Loaded]:
+    return checked_answer(await directory.of_user(user_id), (list,), "of_user")
 
 
 class _Patch(Generic[M]):

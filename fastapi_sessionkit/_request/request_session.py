@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import HTTPException
 from starlette.types import Message
 
-from ..backends.base import Loaded
+from ..backends.base import Loaded, checked_answer
 from ..errors import NotAuthenticated, StoreUnavailable
 from ..stores.base import SessionRecord
 from ..transport import Headers
@@ -22,7 +22,6 @@ from .saving import (
     ISSUED,
     announce_failure,
     announce_of_record,
-    checked_token,
     save_changes,
     save_sign_in,
     save_sign_out,
@@ -100,7 +99,7 @@ class RequestSession(LoadedSession[M]):
         return token
 
     async def _begin(self, record: SessionRecord) -> str:
-        return checked_token(await self.services.backend.create(record))
+        return checked_answer(await self.services.backend.create(record), (str,), "create")
 
     async def save(self, *, may_move: bool = True) -> Headers:
         """Save what was marked; ``commit`` does it to the end, whatever happens to who waits."""

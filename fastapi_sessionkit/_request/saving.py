@@ -5,12 +5,14 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from types import NoneType
 from typing import Any, TypeVar
 
 import anyio
 from starlette.types import Scope
 
-from ..backends.base import Loaded, Written
+from ..access import origin_of
+from ..backends.base import Loaded, Written, checked_answer
 from ..errors import StoreUnavailable
 from ..events import EventName
 from ..stores.base import SessionRecord
@@ -23,6 +25,8 @@ from .services import OldSessions, Services
 logger: logging.Logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_WRITTEN = (Written, NoneType)
 
 ISSUED = "fastapi_sessionkit.issued"
 """Where the scope says which token the response carries."""
@@ -45,7 +49,7 @@ async def save_sign_in(
     )
     record = new_record(services, data, user_id_of(session), changes)
     require_room(services, record)
-    token = await services.backend.create(record, replaces=replaces)
+    token = checked_answer(await services.backend.create(record, replaces=replaces), (str,), "create")
     given = _write(services, token, record, scope)
     name: EventName = "updated" if services.anonymous else "signed_in"
     services.events.announce(name, scope, record.user_id, record.created_at)
@@ -94,10 +98,7 @@ async def save_sign_out(services: Services[Any], ended: Loaded | None, *, came: 
     """End a session; what did not come with the request is not removed, for another site may have sent it."""
     if ended is not None:
         delete: Callable[[Loaded], Awaitable[object]] = services.backend.delete
-        answer = await delete(ended)
-        if answer is not None:  # such as a coroutine that it forgot to await: nothing has ended
-            logger.error("The backend's delete gave a %s, not None", type(answer).__name__)
-            raise StoreUnavailable
+        checked_answer(await delete(ended), (NoneType,), "delete")
     return services.transport.remove() if came else []
 
 
@@ -138,24 +139,28 @@ async def _carried_out(services: Services[M], loaded: Loaded, change: "_Change")
     backend = services.backend
     if not change.moves:
         try:
-            return await backend.update(loaded, change)
+            return checked_answer(await backend.update(loaded, change), _WRITTEN, "update")
         except MustMove:
             change.moves = True
     try:
         grace = 0.0 if change.switches or change.renews else services.rotation_grace
-        return await backend.rotate(loaded, change, grace=grace)
+        return checked_answer(await backend.rotate(loaded, change, grace=grace), _WRITTEN, "rotate")
     except MustMove:  # it is another user's only now
-        return await backend.rotate(loaded, change, grace=0.0)
+        return checked_answer(await backend.rotate(loaded, change, grace=0.0), _WRITTEN, "rotate")
 
 
 async def save_touch(services: Services[Any], loaded: Loaded, scope: Scope) -> Headers:
-    """Note that a session was used."""
+    """Note that a session was used. Where that fails it keeps nobody out, for nobody was told that it was saved."""
     now = services.lifetimes.clock()
     expires_at = services.lifetimes.extended(loaded.record, now)
     try:
-        token = await services.backend.touch(loaded, last_seen_at=now, expires_at=expires_at)
-    except StoreUnavailable as error:  # logged where it happened; nobody was told that this was saved
+        given = await services.backend.touch(loaded, last_seen_at=now, expires_at=expires_at)
+        token = checked_answer(given, (str, NoneType), "touch")
+    except StoreUnavailable as error:  # logged where it happened
         announce_failure(services, scope, error)
+        return []
+    except Exception as error:  # noqa: BLE001 - a mistake in the backend
+        logger.error("Session store failed: touch raised: %s", origin_of(error))  # noqa: TRY400
         return []
     return [] if token is None else _write(services, token, loaded.record, scope)
 
@@ -247,16 +252,8 @@ def _apply_patches(services: Services[Any], changes: Changes, data: bytes) -> by
     return data
 
 
-def checked_token(token: object) -> str:
-    """The token that a backend gave; ``StoreUnavailable`` for what is none, such as a coroutine that it forgot to await."""
-    if not isinstance(token, str):
-        logger.error("The backend gave a %s as a token", type(token).__name__)
-        raise StoreUnavailable
-    return token
-
-
 def _write(services: Services[Any], token: str, record: SessionRecord, scope: Scope) -> Headers:
-    scope[ISSUED] = checked_token(token).encode()
+    scope[ISSUED] = token.encode()
     max_age = None if opened(record.data).transient else services.lifetimes.remaining(record)
     services.reader.expect(token.encode(), record)
     return services.transport.write(token, max_age, scope)

@@ -1,19 +1,24 @@
 """What a backend implements: ``SessionBackend``, and ``SessionDirectory`` where sessions can be listed and ended."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol, cast, runtime_checkable
+from typing import Any, NoReturn, Protocol, TypeVar, cast, get_args, runtime_checkable
 
 from itsdangerous import Signer
 
 from .._settings import CLOCK_SKEW as CLOCK_SKEW  # noqa: PLC0414 - whoever implements a backend finds it here
 from .._settings import offers
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, StoreUnavailable
 from ..reasons import Reason
 from ..stores.base import SessionFeed, SessionRecord
 from ..transport import Transport
 from .keys import KeyedSigner
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Change = Callable[[SessionRecord], SessionRecord]
 """Gives the record that shall stand instead. May be called again, on what is there by then. What it raises is passed on."""
@@ -205,8 +210,26 @@ def elsewhere_of(backend: object) -> SessionsElsewhere | None:
 
 
 def absence_of(backend: object, token: bytes) -> Reason:
-    """Why a token leads to nobody, as near as the backend can say."""
-    return cast("SessionExplainer", backend).absence(token) if offers(backend, SessionExplainer) else "unknown_id"
+    """Why a token leads to nobody, as near as the backend can say. That nobody is signed in stands, whatever it says."""
+    if not offers(backend, SessionExplainer):
+        return "unknown_id"
+    try:
+        reason: object = cast("SessionExplainer", backend).absence(token)
+    except Exception as error:  # noqa: BLE001 - it is asked for the log's sake
+        logger.error("%s.absence raised %s", type(backend).__name__, type(error).__name__)  # noqa: TRY400
+        return "unknown_id"
+    return cast("Reason", reason) if isinstance(reason, str) and reason in get_args(Reason) else "unknown_id"
+
+
+def checked_answer(given: T, kinds: tuple[type, ...], method: str) -> T:
+    """What a backend or a store answered; ``StoreUnavailable`` for what it never should.
+
+    A coroutine that it forgot to await is true, and would count as done.
+    """
+    if not isinstance(given, kinds):
+        logger.error("Session store failed: %s gave a %s", method, type(given).__name__)
+        raise StoreUnavailable
+    return given
 
 
 def directory_of(backend: object) -> SessionDirectory | None:

@@ -19,7 +19,7 @@ from .._settings import offers
 from ..errors import ConfigurationError, StoreUnavailable
 from ..reasons import Reason
 from ..stores.base import ClockedStore, SessionRecord, SessionStore, StoreError
-from .base import BackendContext, Change, Loaded, Written, feed_of, refuse_second_kit
+from .base import BackendContext, Change, Loaded, Written, checked_answer, feed_of, refuse_second_kit
 from .keys import is_signed
 from .pointers import HOPS, NOWHERE, data_before, honoured_until, pointer
 from .takeover import Takeover, Vouch, Vouched, checked_cookie, checked_vouch, vouched
@@ -361,10 +361,7 @@ class StoreBackend:
     async def _ask(
         self, kinds: tuple[type, ...], ask: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """What the store answers; ``StoreUnavailable`` where it fails, or gives what it never should.
-
-        A coroutine that it forgot to await is true, and would count as done.
-        """
+        """What the store answers; ``StoreUnavailable`` where it fails, or gives what it never should."""
         try:
             given = await ask(*args, **kwargs)
         except StoreUnavailable:
@@ -374,12 +371,7 @@ class StoreBackend:
             text = str(error) if isinstance(error, StoreError | OSError) else ""  # a bare TimeoutError has none either
             logger.error("Session store failed: %s", text or type(error).__name__)  # noqa: TRY400
             raise StoreUnavailable from error
-        if not isinstance(given, kinds):
-            logger.error(
-                "Session store failed: %s gave a %s", getattr(ask, "__name__", "a method"), type(given).__name__
-            )
-            raise StoreUnavailable
-        return given
+        return checked_answer(given, kinds, getattr(ask, "__name__", "a method"))
 
 
 class _StoreTakeover:
