@@ -152,11 +152,18 @@ def _pack(record: SessionRecord) -> bytes:
 
 
 def _unpack(payload: bytes) -> SessionRecord:
-    """The record again; raises ``struct.error`` for what is too short to be one, ``ValueError`` for times that are none."""
+    """The record again; raises ``struct.error`` for what is too short to be one, ``ValueError`` for times that are none.
+
+    No session is used before it began, nor before its user signed in. One that begins in the year 9998 would never end: while a
+    secret that leaked is on its way out, its holder could have it signed with the next one.
+    """
     *times, version = _HEAD.unpack_from(payload)
     if not all(0 <= time < _END_OF_TIME for time in times):  # nor is NaN
         raise ValueError("No clock says this")
-    return SessionRecord(payload[_HEAD.size :], None, version, *times)
+    record = SessionRecord(payload[_HEAD.size :], None, version, *times)
+    if max(record.created_at, record.authenticated_at) > record.last_seen_at:
+        raise ValueError("It was used before it began")
+    return record
 
 
 _Seal = Callable[[bytes], str]
