@@ -23,7 +23,7 @@ EventName = Literal[
 - ``signed_out``: it ended by ``clear_session``.
 - ``rotated``: it moved to a new id.
 - ``updated``: fields of it changed.
-- ``revoked``: it was ended from outside, by ``kit.sessions`` or the ``revalidate`` hook.
+- ``revoked``: it was ended from outside, by ``kit.sessions``, the ``revalidate`` hook or ``max_sessions_per_user``.
 - ``expired``: a request brought the token of a session whose time is over.
 - ``denied``: a guard or a dependency let somebody not in, or nobody.
 - ``refused_origin``: a request or a sign-in came from another origin.

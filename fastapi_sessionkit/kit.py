@@ -34,6 +34,7 @@ from ._request.mapping import RequestData
 from ._request.origin import OriginPolicy
 from ._request.releases import Migrate, release
 from ._request.revalidation import Revalidation
+from ._request.saving import announce_of_record
 from ._request.services import OldSessions, Services
 from ._request.visitors import NO_USERS
 from ._settings import Duration, answers_at_once, in_seconds, is_asynchronous, offers, require_bool, require_list, takes
@@ -64,7 +65,7 @@ from .requirements import (
     signed_in,
 )
 from .session import Session, SessionInfo
-from .stores.base import SessionStore
+from .stores.base import SessionRecord, SessionStore
 from .transport import Transport
 from .watching import SessionWatch, watch_of
 
@@ -189,6 +190,7 @@ class SessionKit(Generic[M]):
             token_limit=transport.limit,
             max_sessions_per_user=self._checked_most(max_sessions_per_user),
             data_of=partial(_data_of, codec, transport),
+            evicted=self._tell_evicted,
         )
         self.backend.bind(context)
         if anonymous:
@@ -383,6 +385,9 @@ class SessionKit(Generic[M]):
         if type(most) is not int or most < 1:
             raise ConfigurationError(f"max_sessions_per_user is a whole number, at least 1, not {most!r}")
         return most
+
+    def _tell_evicted(self, record: SessionRecord) -> None:
+        announce_of_record(self.services, "revoked", None, record, "more sessions than max_sessions_per_user")
 
     def _required(self, requirement: Requirement, name: str) -> Required[M]:
         return Required(self._readable(requirement), self, name, self.services.transport)

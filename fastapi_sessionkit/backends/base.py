@@ -28,6 +28,10 @@ def _no_model(session: Any) -> NoReturn:  # noqa: ARG001
     raise ConfigurationError("This BackendContext has no model: a SessionKit gives one that has")
 
 
+def _untold(record: SessionRecord) -> None:
+    """A context that no kit has made tells nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class BackendContext:
     """What a kit gives to its backend. Its ``repr`` shows no secret.
@@ -41,6 +45,7 @@ class BackendContext:
         max_sessions_per_user: how many sessions a user may have; ``None``: any number.
         data_of: the data of a record for a session that the backend has made itself. ``TypeError`` or
             ``pydantic.ValidationError`` where it is none of the kit's model, or would not be read back.
+        evicted: to be called with the record of a session that ``max_sessions_per_user`` has ended: the event ``revoked``.
     """
 
     secret_keys: tuple[str, ...] = field(repr=False)
@@ -50,6 +55,7 @@ class BackendContext:
     token_limit: int
     max_sessions_per_user: int | None = None
     data_of: Callable[[Any], bytes] = _no_model
+    evicted: Callable[[SessionRecord], None] = _untold
 
     def signer(self, purpose: str) -> Signer:
         """HMAC-SHA256 under a key derived for this purpose."""

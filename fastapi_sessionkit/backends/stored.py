@@ -65,7 +65,7 @@ class StoreBackend:
         refuse_second_kit(self, self._context)
         self._context, self._new_id, self._clock = context, context.new_id, context.clock
         self._signer = context.signer("id")
-        self._most = context.max_sessions_per_user
+        self._most, self._evicted = context.max_sessions_per_user, context.evicted
         self._turns: WeakValueDictionary[tuple[int, str], anyio.Lock] = WeakValueDictionary()
         self._left: OrderedDict[str, Reason] = OrderedDict()  # old ids that came again, by key: what has become of them
         self._key_of = lru_cache(maxsize=_REMEMBERED)(self._verified_key)
@@ -317,8 +317,8 @@ class StoreBackend:
     async def _evict(self, live: list[Loaded], most: int, *, spare: str = "") -> None:
         """End the first sessions over the limit, but never the one to spare."""
         for loaded in live[: max(0, len(live) - most)]:
-            if loaded.key != spare:
-                await self.end(loaded.key)
+            if loaded.key != spare and await self.end(loaded.key):
+                self._evicted(loaded.record)
 
     async def _replace(self, found: Loaded, change: Change) -> Written | None:
         changed = replace(change(found.record), version=found.record.version + 1)

@@ -384,3 +384,19 @@ def test_without_handlers_managing_sessions_asks_the_store_nothing_more(
     asyncio.run(stored.sessions.revoke_user("ada"))
 
     assert asked == ["ada"] * 3
+
+
+def test_a_session_that_a_sign_in_pushed_out_was_revoked(store: RecordingStore, clock: Clock) -> None:
+    kit = app_kit(backend=store, clock=clock, max_sessions_per_user=1)
+    events = told(kit, "signed_in", "revoked")
+    app = eventful_application(kit)
+    first, second = client_of(app), client_of(app)
+    first.post("/in")
+    clock.advance(1)
+    second.post("/in")
+
+    begun, revoked, again = sorted(events, key=lambda event: (event.at, event.name))
+    assert (begun.name, revoked.name, again.name) == ("signed_in", "revoked", "signed_in")
+    assert (revoked.user_id, revoked.fingerprint) == ("ada", begun.fingerprint)
+    assert revoked.reason == "more sessions than max_sessions_per_user"
+    assert first.get("/who").json() == "nobody"
