@@ -15,6 +15,7 @@ from ._application.routes import path_segments
 from ._paths.denial import refusal
 from ._request.lookup import request_session_of
 from ._request.request_session import RequestSession
+from ._request.visitors import NO_USERS
 from ._settings import Duration
 from .access import Subject
 from .cookie import CookieSettings, SessionCookie
@@ -56,16 +57,21 @@ async def is_authenticated(connection: HTTPConnection) -> bool:
 class _Asks(Generic[M]):
     """A dependency that asks a requirement. Equal to any other that asks the same of the same kit."""
 
-    __slots__ = ("_hash", "_takes_segments", "kit", "name", "requirement")
+    __slots__ = ("_has_parts", "_hash", "_takes_segments", "kit", "name", "requirement")
 
     def __init__(self, requirement: Requirement, kit: object | None = None, name: str = "") -> None:
         self.requirement: Requirement = requirement
         self.kit: object | None = kit
         self.name: str = name
+        self._has_parts = list(requirement.leaves()) != [requirement]
         self._takes_segments = any(leaf.takes_segments for leaf in requirement.leaves())
         self._hash = hash((type(self), requirement, kit))
 
     def _subject(self, own: RequestSession[Any], scope: Scope) -> Subject:
+        if (
+            self._has_parts and own.services.anonymous
+        ):  # a visitor passes for signed_in, which must not hide the other parts
+            raise ConfigurationError(NO_USERS)
         return own.subject().at(path_segments(scope)) if self._takes_segments else own.subject()
 
     def __eq__(self, other: object) -> bool:
@@ -115,7 +121,8 @@ class Required(_Asks[M], SecurityBase):
         """
         own = request_session_of(connection.scope, self.name, self.kit)
         await own.settle_now()
-        subject = self._subject(own, connection.scope) if self._takes_segments else own.subject()
+        is_simple = not (self._has_parts or self._takes_segments)
+        subject = own.subject() if is_simple else self._subject(own, connection.scope)
         if self.requirement.refusal_now(subject) is not None:  # what can be told at once costs no further call
             await self._require(subject, own, connection.scope)
         own.judges = (*own.judges, (self._judge, connection.scope))

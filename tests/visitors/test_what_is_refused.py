@@ -15,10 +15,12 @@ from fastapi_sessionkit import (
     SessionKit,
     clear_session,
     custom,
+    fresh,
     get_session,
     get_session_info,
     has_role,
     is_authenticated,
+    owner,
     regenerate_session,
     require,
     require_fresh,
@@ -27,6 +29,9 @@ from fastapi_sessionkit import (
     role,
     set_session,
     update_session,
+)
+from fastapi_sessionkit import (
+    signed_in as somebody,
 )
 from fastapi_sessionkit.testing import signed_in
 from tests.support import SECRET, client_of, new_kit
@@ -241,17 +246,18 @@ def test_what_is_mounted_with_a_basket_of_its_own_means_the_users_around_it() ->
 @pytest.mark.parametrize(
     "asks",
     [require_role("admin"), require_fresh(60), require(custom(lambda _: True)), require(role("a") | custom(bool)), has_role("a"),
+     require(somebody | role("a")), require(somebody & (somebody | fresh(60))), require(owner("id") | somebody),
      RouterGuard(protect=[Rule("/ask")]), RouterGuard(protect=[], global_protect=True), RouterGuard(protect=[])],
-    ids=range(8),
+    ids=range(11),
 )  # fmt: skip
 def test_alone_it_lets_nobody_in_whom_the_module_asks_for(asks: Any) -> None:
     app = FastAPI()
     basket_kit().install(app)
-    app.get("/ask")(_asking(asks))
+    app.get("/ask/{id}")(_asking(asks))
     client = client_of(app)
 
     with pytest.raises(ConfigurationError, match="nobody signs in"):
-        client.get("/ask")
+        client.get("/ask/1")
 
 
 def _asking(dependency: Any) -> Callable[..., Any]:
