@@ -20,8 +20,8 @@ def instrument(kit: SessionKit[Any], *, meter_provider: metrics.MeterProvider | 
     """Show what happens to a kit's sessions in traces and metrics, without ids and values.
 
     On the current span, which in a request is one of FastAPI's: ``sessionkit.signed_in`` is true where somebody signed in,
-    and so for each event's name; ``sessionkit.reason`` says why somebody was denied or a token was not valid. The counter
-    ``sessionkit.events`` counts them by ``sessionkit.event`` and ``sessionkit.reason``.
+    and so for each event's name; ``sessionkit.denied_reason`` and ``sessionkit.invalid_token_reason`` say why: of a request both
+    may be true. The counter ``sessionkit.events`` counts them by ``sessionkit.event`` and ``sessionkit.reason``.
 
     Without a configured OpenTelemetry SDK both do nothing.
 
@@ -40,8 +40,11 @@ def instrument(kit: SessionKit[Any], *, meter_provider: metrics.MeterProvider | 
     )
 
     def show(event: SessionEvent) -> None:
-        reason = {"sessionkit.reason": event.reason} if event.reason and event.name in _TELLING else {}
-        trace.get_current_span().set_attributes({f"sessionkit.{event.name}": True, **reason})
-        counter.add(1, {"sessionkit.event": event.name, **reason})
+        shown: dict[str, bool | str] = {f"sessionkit.{event.name}": True}
+        counted: dict[str, str] = {"sessionkit.event": event.name}
+        if event.reason and event.name in _TELLING:
+            shown[f"sessionkit.{event.name}_reason"] = counted["sessionkit.reason"] = event.reason
+        trace.get_current_span().set_attributes(shown)
+        counter.add(1, counted)
 
     kit.services.events.observe(get_args(EventName), show)

@@ -146,7 +146,21 @@ def test_a_trace_of_fastapis_own_telemetry_shows_the_sessions_part(kit: SessionK
     assert shown == {
         "sessionkit.signed_in": True,
         "sessionkit.denied": True,
-        "sessionkit.reason": "role:admin is missing",
+        "sessionkit.denied_reason": "role:admin is missing",
+    }
+
+
+def test_a_span_keeps_why_of_all_that_happened_in_it(kit: SessionKit[AppSession]) -> None:
+    instrument(kit, meter_provider=Meters())
+    span = Span()
+    with trace.use_span(span):
+        holding(client_of(eventful_application(kit)), "junk").get("/admin/desk")
+
+    assert span.attributes == {
+        "sessionkit.invalid_token": True,
+        "sessionkit.invalid_token_reason": "malformed",
+        "sessionkit.denied": True,
+        "sessionkit.denied_reason": "nobody is signed in",
     }
 
 
