@@ -32,6 +32,10 @@ class Connections(Protocol):
         """Whether a statement can be sent on them."""
         ...
 
+    async def settle(self) -> None:
+        """Wait until nothing is under way that was begun before. Asked of what several event loops use."""
+        ...
+
     def abandon(self) -> None:
         """Drop the connections without waiting for anything: their event loop is gone."""
         ...
@@ -64,6 +68,9 @@ class CoreConnections:
     def are_usable(self) -> bool:
         """See ``Connections.are_usable``."""
         return True
+
+    async def settle(self) -> None:
+        """See ``Connections.settle``. Each event loop has its own."""
 
     def abandon(self) -> None:
         """See ``Connections.abandon``."""

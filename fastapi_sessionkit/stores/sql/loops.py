@@ -20,13 +20,14 @@ class LoopConnections:
 
     def __init__(self) -> None:
         self._of: dict[Loop, Connections] = {}
+        self._were_shared = False
         self._lock = threading.Lock()
         self._gate = threading.Lock()
 
     def get(self, loop: Loop) -> Connections | None:
-        """What this loop uses, if statements can be sent on it. Only another loop's end can have changed that."""
+        """What this loop uses, if statements can be sent on it. Only the end of another that used it can have changed that."""
         connections = self._of.get(loop)
-        if connections is None or len(self._of) == 1 or connections.are_usable():
+        if connections is None or not self._were_shared or connections.are_usable():
             return connections
         return None
 
@@ -46,6 +47,7 @@ class LoopConnections:
             for connections in self._of.values():
                 if connections.shared and connections.are_usable():
                     self._of[loop] = connections
+                    self._were_shared = True
                     return connections
         return None
 
@@ -60,7 +62,10 @@ class LoopConnections:
         return opened
 
     async def release(self, loop: Loop) -> None:
-        """Close what this loop uses, unless others use it too, and what was left behind by loops that have ended."""
+        """Close what this loop uses, and what was left behind by loops that have ended.
+
+        Where others use it too, wait for what was begun: a thread dies when the loop is gone that it has an answer for.
+        """
         with self._lock:
             known = set(self._of.values())
             mine = self._of.pop(loop, None)
@@ -70,6 +75,8 @@ class LoopConnections:
                 await connections.aclose()
             else:
                 connections.abandon()
+        if mine is not None and mine not in unused:
+            await mine.settle()
 
     def _in_use(self) -> set[Connections]:
         """Forget loops that have ended and connections that broke, and give the connections that are left."""

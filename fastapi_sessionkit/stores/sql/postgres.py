@@ -157,6 +157,9 @@ class PostgresConnections:
         """See ``Connections.are_usable``."""
         return not self._closed
 
+    async def settle(self) -> None:
+        """See ``Connections.settle``. Each event loop has its own."""
+
     def abandon(self) -> None:
         """See ``Connections.abandon``."""
         self._closed = True

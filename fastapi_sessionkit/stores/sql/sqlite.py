@@ -1,8 +1,10 @@
 """SQLite on its driver's own connections: a read costs one hop to a thread and back."""
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from threading import Thread
 from typing import Any
 
@@ -13,6 +15,10 @@ from ...errors import ConfigurationError
 from .statements import Row, Statement, Values
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+
+_SETTLE_SECONDS = 10.0
+"""More than the driver's ``timeout``, for which a write waits for those of other processes."""
 
 
 class HiddenValues(tuple[Any, ...]):
@@ -69,10 +75,20 @@ class SQLiteConnections:
         """See ``Connections.are_usable``. A thread dies when an event loop ends that it has an answer for."""
         return all(_thread_is_alive(connection) for connection in (self._reader, self._writer))
 
+    async def settle(self) -> None:
+        """See ``Connections.settle``. A thread does one thing after the other, also what whoever waited has given up."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                for connection in (self._reader, self._writer):
+                    if _thread_is_alive(connection):
+                        await connection.execute_fetchall("SELECT 1")
+
     def abandon(self) -> None:
-        """See ``Connections.abandon``."""
-        self._reader.stop()
-        self._writer.stop()
+        """See ``Connections.abandon``. From a thread without an event loop: the driver would answer the one that runs here."""
+        for connection in (self._reader, self._writer):
+            stopping = Thread(target=connection.stop)
+            stopping.start()
+            stopping.join()
 
     async def aclose(self) -> None:
         """See ``Connections.aclose``."""
