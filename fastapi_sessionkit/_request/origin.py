@@ -20,7 +20,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<below>\*\.)?"
-    rf"(?:(?P<domain>{_LABEL}(?:\.{_LABEL})*)|\[(?P<v6>[0-9a-f:.]+)\])(?::(?P<port>[1-9][0-9]{{0,4}}))?",
+    rf"(?:(?P<domain>{_LABEL}(?:\.{_LABEL})*)|\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::(?P<port>[1-9][0-9]{{0,4}}))?",
     re.IGNORECASE,
 )
 _SCHEMES_WITHOUT_PAGES = frozenset({"about", "blob", "data", "ftp", "javascript", "mailto", "ws", "wss"})
@@ -160,6 +160,8 @@ def _trusted_origin(origin: object) -> str:
 def _is_origin(match: re.Match[str]) -> bool:
     if int(match["port"] or 0) >= 65_536 or match["scheme"].lower() in _SCHEMES_WITHOUT_PAGES:
         return False
+    if match["name"]:  # what Electron's applications call themselves: "app://.", "app://-"
+        return not match["below"] and match["scheme"].lower() not in _DEFAULT_PORTS
     if match["below"]:
         return (
             match["scheme"].lower() in _DEFAULT_PORTS
