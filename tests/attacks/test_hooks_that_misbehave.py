@@ -5,7 +5,10 @@ until the request is cancelled. The answer is a refusal, a 503 or as if it had n
 """
 
 import asyncio
+import gc
 import threading
+import time
+from base64 import b64encode
 from collections.abc import Callable
 from inspect import isawaitable
 from typing import Annotated, Any
@@ -14,10 +17,12 @@ import anyio
 import anyio.to_thread
 import pytest
 from fastapi import Depends, FastAPI, Request
+from itsdangerous import TimestampSigner
 from starlette.types import Message
 
 from fastapi_sessionkit import (
     Access,
+    CookieBackend,
     MemoryStore,
     RouterGuard,
     Rule,
@@ -139,10 +144,10 @@ class Ran:
         async def who(session: Annotated[AppSession | None, Depends(kit.get_session)]) -> str:
             return "nobody" if session is None else session.user_id
 
-    async def answer(self, path: str, token: str | None) -> tuple[int, dict[bytes, bytes], bytes]:
+    async def answer(self, path: str, token: str | None, name: str = COOKIE) -> tuple[int, dict[bytes, bytes], bytes]:
         """The status of the answer, its headers and its body; 0 where there is none because something was raised that is no error."""
         messages: list[Message] = []
-        cookie = [] if token is None else [(b"cookie", f"{COOKIE}={token}".encode())]
+        cookie = [] if token is None else [(b"cookie", f"{name}={token}".encode())]
         scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -311,6 +316,36 @@ async def test_attack_a_migrate_that_misbehaves_is_nobody(clock: Clock) -> None:
         status, _, body = await ran.answer("/who", token_of(before, ran.app))
         assert (status, body) in {(0, b""), (200, b'"nobody"')}, what
     assert set(ran.ran) <= {"change"}
+
+
+# What takes over another library's sessions
+
+
+OLD_KEY = "the key of another library, of more than 32 characters"
+TAKES_OVER: dict[str, Callable[[Hook, MemoryStore], Any]] = {
+    "accept_starlette": lambda hook, _: CookieBackend(accept_starlette=(OLD_KEY, hook)),
+    "adopt": lambda hook, store: StoreBackend(store, adopt=hook),
+}
+
+
+@pytest.mark.parametrize("name", TAKES_OVER)
+async def test_attack_a_takeover_that_misbehaves_lets_nobody_in(name: str, clock: Clock) -> None:
+    hook, store = Hook(lambda _: ADA), MemoryStore(clock=clock)
+    kit = app_kit(backend=TAKES_OVER[name](hook, store), clock=clock)
+    ran = Ran(kit, protect=[Rule("/guarded")], required=kit.require_session)
+    theirs = TimestampSigner(OLD_KEY).sign(b64encode(b"{}")).decode()
+    clock.now = time.time()
+
+    assert (await ran.answer("/depends", theirs, "session"))[0] == 200
+    ran.ran.clear()
+    for what, hook.behaviour in WRONG.items():
+        for path in ("/guarded", "/depends", "/change", "/promote"):
+            status, headers, _ = await ran.answer(path, theirs + "=" * (name == "adopt"), "session")
+            assert status in {0, 401, 500, 503}, (what, path)
+            assert b"__Host-" not in headers.get(b"set-cookie", b"")
+    gc.collect()  # errors hold what was never awaited; here that is expected
+    assert set(ran.ran) <= {"change"}  # it marked what was not saved
+    assert await store.list_user("eve") == []
 
 
 # Event handlers
