@@ -10,6 +10,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable
+from functools import partial
 from inspect import isawaitable
 from typing import Annotated, Any
 
@@ -604,7 +605,7 @@ def test_an_aclose_that_misbehaves_keeps_no_application_from_ending(of: str, clo
         backend = StoreBackend(MemoryStore(clock=clock))
         keeper: Any = backend if of == "backend" else backend.store
         keeper.aclose = wrong
-        app = FastAPI(on_shutdown=[lambda _what=what: ended.append(_what)])
+        app = FastAPI(on_shutdown=[partial(ended.append, what)])
         app_kit(backend=backend, clock=clock).install(app)
         with client_of(app):
             pass
