@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ DAY = 86_400.0
 YEAR_9998 = 253_339_228_800.0
 
 
-def token_of(encrypt: bool, clock: Clock, **times: float) -> str:
+def token_of(encrypt: bool, clock: Clock, **times: Any) -> str:
     """A token that is signed with the secret that leaked."""
     leaked: SessionKit[AppSession] = app_kit(backend=CookieBackend(encrypt=encrypt), clock=clock)
     now = clock()

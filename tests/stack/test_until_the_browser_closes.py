@@ -33,7 +33,7 @@ def application(store: SessionStore, clock: Clock) -> FastAPI:
     @app.get("/me")
     async def me(request: Request) -> str | None:
         session = await kit.get_session(request)
-        return session and f"{session.role} {session.note}"
+        return None if session is None else f"{session.role} {session.note}"
 
     return app
 
