@@ -9,7 +9,7 @@ import gc
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from inspect import isawaitable
 from typing import Annotated, Any
@@ -47,6 +47,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    """What was never awaited is found here, where it is expected, and not in somebody else's test."""
+    yield
+    gc.collect()
 
 
 class Halt(BaseException):
@@ -344,7 +351,6 @@ async def test_attack_a_takeover_that_misbehaves_lets_nobody_in(name: str, clock
             status, headers, _ = await ran.answer(path, theirs + "=" * (name == "adopt"), "session")
             assert status in {0, 401, 500, 503}, (what, path)
             assert b"__Host-" not in headers.get(b"set-cookie", b"")
-    gc.collect()  # errors hold what was never awaited; here that is expected
     assert set(ran.ran) <= {"change"}  # it marked what was not saved
     assert await store.list_user("eve") == []
 
