@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.websockets import WebSocketDisconnect
 
-from .._request.lookup import installed
+from .._request.lookup import installed_kits
 from ..errors import ConfigurationError
 from ..kit import SessionKit
 from .clients import signed_in
@@ -131,10 +131,10 @@ def _status(client: Any, method: str, path: str) -> int:
 
 
 def _kit_of(app: Starlette) -> SessionKit[Any]:
-    kits = [services.kit for services in installed(app)]
+    kits = installed_kits(app, anonymous=False)
     if len(kits) != 1 or not isinstance(kits[0], SessionKit):
         raise ConfigurationError(
-            "assert_access is about an application with one SessionKit of its own; this one has "
+            "assert_access is about an application with one SessionKit that users sign in with; this one has "
             f"{len(kits) or 'none'}. Say whose sessions are meant: assert_access(app, table, kit=kit)"
         )
     return kits[0]

@@ -176,6 +176,15 @@ def test_with_two_kits_one_is_named() -> None:
     assert_access(app, {("GET", "/"): {"admin": 200, "anonymous": 401}}, kit=staff)
 
 
+def test_nobody_signs_in_to_what_visitors_and_libraries_keep() -> None:
+    app = FastAPI()
+    app_kit().install(app, request_session=True)
+    SessionKit(Basket, secret_key="x" * 32, name="basket", anonymous=True).install(app)
+    app.get("/", dependencies=[Depends(require_role("admin"))])(lambda: None)
+
+    assert_access(app, {("GET", "/"): {"admin": 200, "anonymous": 401}})
+
+
 @pytest.mark.parametrize(("make", "number"), [(FastAPI, "none"), (lambda: two_kits()[0], "2")])
 def test_without_one_kit_it_says_what_to_write(make: Callable[[], FastAPI], number: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"this one has {number}.*kit=kit"):
@@ -191,6 +200,10 @@ def test_an_empty_table_asserts_nothing_and_is_refused(table: dict[tuple[str, st
 def test_anonymous_is_nobody_else() -> None:
     with pytest.raises(ConfigurationError, match="'anonymous' is nobody"):
         assert_access(application(app_kit()), RIGHT, people={"anonymous": AppSession(user_id="ada")})
+
+
+class Basket(BaseModel):
+    packets: int = 0
 
 
 class Visitor(BaseModel):
