@@ -136,10 +136,11 @@ def _kit_on(app: Starlette, name: str | None) -> SessionKit[Any]:
         for services in installed(app)
         if isinstance(kit := services.kit, SessionKit) and not issubclass(kit.model, RequestData)
     ]
+    people = [kit for kit in kits if not kit.services.anonymous] or kits
     names = ", ".join(kit.name for kit in kits)
     if not kits:
         raise UsageError("No SessionKit is installed on this application: kit.install(app)")
-    chosen = kits if name is None else [kit for kit in kits if kit.name == name]
+    chosen = people if name is None else [kit for kit in kits if kit.name == name]
     if not chosen:
         raise UsageError(f"No SessionKit there is called {name!r}: there is {names}")
     if len(chosen) > 1:

@@ -179,6 +179,20 @@ def test_nothing_here_says_how_to_name_one(project: Project) -> None:
     assert "sessionkit routes main:app" in project.run("routes", code=2).stderr
 
 
+def test_a_kit_for_visitors_leaves_no_doubt_whose_people_are_meant(project: Project) -> None:
+    project.write(
+        "main.py",
+        "from fastapi import FastAPI\nfrom pydantic import BaseModel\nfrom fastapi_sessionkit import SessionKit\n"
+        "class Basket(BaseModel):\n    packets: int = 0\n"
+        "app, key = FastAPI(), 'q7Zp-0mVx_3kTn9LrWc2YdHs8BfJu1GaEe5KiO4oMvXt'\n"
+        "for kit in (SessionKit(Basket, secret_key=key, name='basket', anonymous=True), SessionKit(secret_key=key)):\n"
+        "    kit.install(app)\n",
+    )
+
+    assert project.json("routes", "--json")
+    assert project.json("routes", "--kit", "basket", "--json")
+
+
 def test_one_of_several_kits_is_named(project: Project) -> None:
     project.write(
         "main.py",
