@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from operator import itemgetter
 from typing import Any, NoReturn
 
 from fastapi import HTTPException
@@ -29,7 +28,6 @@ from .unhandled import mark_answers_to_errors, remember_session
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-_value_of = itemgetter(1)
 _REFUSED = "fastapi_sessionkit.refused"
 """Where the scope of a request that a kit has refused keeps the refusal, for the innermost kit to answer with."""
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
@@ -111,9 +109,9 @@ class SessionMiddleware:
             own.closed = True  # before the commit: a change that came while it waits would be lost
             if message.get("status") == 401:
                 add_challenges(message, own)
-            if own.is_pending:
-                return _Commit(own, self._respond, scope, receive, send).answer(message)
-            if own.asked:
+            if own.asked:  # nothing is pending where nobody has
+                if own.is_pending:
+                    return _Commit(own, self._respond, scope, receive, send).answer(message)
                 if message["type"] != "websocket.close":
                     mark_dependent(message, self.services.varies_by, signed_in=own.is_somebodys)
             else:
@@ -122,14 +120,17 @@ class SessionMiddleware:
             raise ResponseReplaced
         return send(message)
 
-    async def _serve(self, own: RequestSession[Any], scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(  # noqa: C901 - each request takes this way, where a call more would cost more than the loop
+        self, own: RequestSession[Any], scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Let the application answer, unless the origin check or the gate does."""
-        refused = scope.get(_REFUSED)
+        limit = self._header_limit
         try:
-            if refused is not None:
-                raise refused
-            if max(map(len, map(_value_of, scope["headers"])), default=0) > self._header_limit:
-                _refuse_long_header(own, scope)
+            if _REFUSED in scope:
+                raise scope[_REFUSED]
+            for _, value in scope["headers"]:
+                if len(value) > limit:
+                    _refuse_long_header(own, scope)
             if scope.get("method") not in SAFE_METHODS:
                 self._refuse_cross_origin(own, scope)
             if self.guard is not None:
