@@ -17,7 +17,7 @@ def mark_dependent(message: Message, varies_by: bytes, *, signed_in: bool) -> He
     """
     headers: Headers = list(message.get("headers", ()))
     message["headers"] = headers
-    names = set(map(bytes.lower, dict(headers)))
+    names = [name.lower() for name, _ in headers]
     if b"vary" not in names:
         headers.append((b"vary", varies_by))
     elif b"*" not in (named := _items(headers, b"vary")):
