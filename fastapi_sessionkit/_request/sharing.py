@@ -33,7 +33,8 @@ def is_shareable(session: BaseModel) -> bool:
         if type(part) in _ATOMS:
             continue
         if isinstance(part, (tuple, frozenset)) and not hasattr(part, "__dict__"):
-            parts.extend(part)
+            if not _ATOMS.issuperset(map(type, part)):
+                parts.extend(part)
         elif not isinstance(part, Enum):
             return False
     return True
