@@ -108,7 +108,11 @@ class SessionCodec(Generic[M]):
         Raises:
             Misfit: when the data does not fit the model, whatever its validators or ``migrate`` raise at it.
         """
-        return self.fitted(self._current(data).body)
+        return self.read_opened(opened(data))
+
+    def read_opened(self, stored: Envelope) -> M:
+        """The same of a record that is opened already."""
+        return self.fitted(self._current(stored).body)
 
     def fitted(self, dump: bytes) -> M:
         """The session that a dump holds.
@@ -132,10 +136,10 @@ class SessionCodec(Generic[M]):
             json.loads(dump, parse_constant=_refuse_constant)
         return loaded
 
-    def _current(self, data: bytes) -> Envelope:
+    def _current(self, stored: Envelope) -> Envelope:
         """What a record holds, as this release of the model has it."""
         try:
-            return self._release.current(opened(data))
+            return self._release.current(stored)
         except MigrationFailed as failure:
             raise Misfit(str(failure)) from None
 
@@ -199,7 +203,7 @@ class SessionCodec(Generic[M]):
             pydantic.ValidationError: when it would not fit the model.
             TypeError: when a field would not be read back.
         """
-        envelope = self._current(data)
+        envelope = self._current(opened(data))
         session = self.fitted(envelope.body)
         parts = parts_of(session)
         changed = self.with_patch(session, patch)

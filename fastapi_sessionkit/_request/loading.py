@@ -267,9 +267,9 @@ class LoadedSession(MarkedSession[M]):
         self.loaded, self._session = loaded, session
         if self._read_at >= known.touch_due_at and not loaded.superseded:
             self._touch_due = True
-        if known.moves and not loaded.superseded:
+        if known.note.moves and not loaded.superseded:
             self._mark_move()
-            self._marks().switches_user = known.switches
+            self._marks().switches_user = known.note.switches
         if loaded.before is not None:
             self.before = self.services.codec.read(loaded.before)
         if session is known.shared:

@@ -11,7 +11,7 @@ from ..backends.base import Loaded, SessionBackend, absence_of
 from ..reasons import Reason
 from ..stores.base import SessionRecord
 from .codec import M, Misfit, SessionCodec
-from .envelope import opened
+from .envelope import Envelope, opened
 from .lifetimes import Lifetimes
 from .sharing import is_shareable
 
@@ -27,20 +27,18 @@ class Known(Generic[M]):
 
     Attributes:
         record: the record.
+        note: what is in its data, and what is noted beside that.
         ends_at: when the first of its two lifetimes is over, unless the session is used before.
         touch_due_at: when the idle clock is to be moved.
         quiet_until: until when requests share the session and there is nothing to look at or to do.
-        moves: whether the next request shall move it to a new id.
-        switches: whether the old id then has no grace.
         is_foreign: whether the token was made for another kind of transport: here it is nobody's.
         shared: the session whose values requests share; ``None`` where each has to read one of its own.
     """
 
     record: SessionRecord
+    note: Envelope
     ends_at: float
     touch_due_at: float
-    moves: bool
-    switches: bool
     is_foreign: bool
     quiet_until: float = 0.0
     shared: M | None = None
@@ -88,7 +86,7 @@ class Reader(Generic[M]):
             is_final = note.issued and not loaded.key
             touch_due_at = math.inf if is_final else self._lifetimes.touch_due_at(record)
             ends_at, is_foreign = self._lifetimes.ends_at(record), note.issued is not self._issued
-            found = Known(record, ends_at, touch_due_at, note.moves, note.switches, is_foreign)
+            found = Known(record, note, ends_at, touch_due_at, is_foreign)
             place.known = found if len(record.data) <= _MEMORABLE else None
             place.ends_at = 0.0 if is_foreign else ends_at
         return None if found.is_foreign else found
@@ -120,13 +118,13 @@ class Reader(Generic[M]):
         if known.shared is not None:
             return known.shared
         try:
-            session = self._codec.read(known.record.data)
+            session = self._codec.read_opened(known.note)
         except Misfit as misfit:
             logger.warning("A stored session no longer fits %s (%s): removed", self._codec.model.__name__, misfit)
             return None
         if not is_shareable(session):
             return session
         known.shared = session
-        if not (known.moves or self._asks_again):
+        if not (known.note.moves or self._asks_again):
             known.quiet_until = min(known.ends_at, known.touch_due_at)
         return session
