@@ -44,17 +44,18 @@ class Choice:
         rule: the rule that says so; ``None`` where the guard's settings do.
         requirement: what is required; ``None`` where everybody may pass.
         reason: why this is a choice, or why everybody may pass.
+        is_fallback_that_asks: whether it is global protection.
     """
 
     pattern: Pattern
     rule: Rule | None
     requirement: Requirement | None
     reason: str
+    is_fallback_that_asks: bool = field(init=False, repr=False)
 
-    @property
-    def is_fallback_that_asks(self) -> bool:
-        """Whether it is global protection: of the choices without a rule nothing else asks for anything."""
-        return self.rule is None and self.requirement is not None
+    def __post_init__(self) -> None:
+        # Of the choices without a rule nothing else asks for anything. Each request reads it, so it is decided once.
+        object.__setattr__(self, "is_fallback_that_asks", self.rule is None and self.requirement is not None)
 
     def for_endpoint(self, *, public: bool) -> "Choice":
         """The same; an open one where it is global protection and the endpoint is marked ``@public``."""
