@@ -1,17 +1,14 @@
 """``SessionKit``: the settings in one place, wired together and put on an application."""
 
 import logging
-import os
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Any, Generic, Literal, TypeAlias, get_args
+from typing import Any, Generic, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, SecretStr
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
@@ -19,6 +16,25 @@ from typing_extensions import TypeVar
 
 from ._application.checks import check_routes, check_unambiguous
 from ._application.endpoints import PublicEndpoints
+from ._application.kit_settings import (
+    IDLE_TIMEOUT,
+    MAPPING,
+    backend_of,
+    checked,
+    checked_function,
+    checked_model,
+    checked_most,
+    checked_name,
+    data_of,
+    lifetimes_of,
+    mapping_cookie_of,
+    old_sessions,
+    own_transports,
+    require_fresh_session,
+    require_nothing_own,
+    revalidation_of,
+    secret_keys_of,
+)
 from ._application.kits import Place, check_installable, check_mounted, check_one_mapping, has_mapping, sharing
 from ._application.lifecycle import Lifecycle
 from ._application.middleware import SessionMiddleware
@@ -28,25 +44,21 @@ from ._paths.denial import Redirected, redirect_response
 from ._paths.patterns import Pattern
 from ._request.announcing import Announcer, require_names
 from ._request.codec import SessionCodec
-from ._request.lifetimes import Lifetimes
 from ._request.lookup import request_session_of
 from ._request.mapping import RequestData
 from ._request.origin import OriginPolicy
 from ._request.releases import Migrate, release
-from ._request.revalidation import Revalidation
 from ._request.saving import announce_of_record
-from ._request.services import OldSessions, Services
+from ._request.services import Services
 from ._request.visitors import NO_USERS
-from ._settings import Duration, answers_at_once, in_seconds, is_asynchronous, offers, require_bool, require_list, takes
+from ._settings import Duration, in_seconds, require_bool, require_list
 from .access import Access
 from .audit import Audit
 from .audit.acceptance import report_findings
-from .backends import BackendContext, CookieBackend, SessionBackend, StoreBackend
-from .backends.base import SessionsElsewhere, directory_of, elsewhere_of
+from .backends import BackendContext, SessionBackend
+from .backends.base import elsewhere_of
 from .backends.keys import new_session_id
-from .backends.takeover import takeover_of
-from .bearer import BearerToken
-from .cookie import CookieSettings, OldCookie, SessionCookie
+from .cookie import CookieSettings
 from .dependencies import Asked, Given, Required, checked_requirement
 from .errors import ConfigurationError
 from .events import EventName, Handler
@@ -66,7 +78,6 @@ from .requirements import (
 )
 from .session import Session, SessionInfo
 from .stores.base import SessionRecord, SessionStore
-from .transport import Transport
 from .watching import SessionWatch, watch_of
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -76,12 +87,6 @@ T = TypeVar("T")
 H = TypeVar("H", bound=Handler)
 
 Check: TypeAlias = Literal["log", "raise", "off"]
-ENVIRONMENT = "SESSIONKIT_SECRET_KEY"
-_IDLE_TIMEOUT = timedelta(days=7)
-_SHORTEST = 32
-_MAPPING = "request_session"
-"""What names the cookie of ``request.session``."""
-_HOW_TO = """Make one with: python -c "import secrets; print(secrets.token_urlsafe(48))" """.strip()
 
 
 class SessionKit(Generic[M]):
@@ -142,7 +147,7 @@ class SessionKit(Generic[M]):
         backend: SessionBackend | SessionStore | None = None,
         cookie: CookieSettings = CookieSettings(),
         bearer: bool = False,
-        idle_timeout: Duration = _IDLE_TIMEOUT,
+        idle_timeout: Duration = IDLE_TIMEOUT,
         absolute_timeout: Duration = timedelta(days=30),
         rotation_grace: Duration = timedelta(seconds=10),
         access: Access = Access(),
@@ -161,40 +166,40 @@ class SessionKit(Generic[M]):
         new_id: Callable[[], str] = new_session_id,
     ) -> None:
         require_bool(anonymous, "SessionKit(anonymous=...)")
-        self.model: type[M] = _checked_model(model, anonymous=anonymous)
-        self.name: str = _checked_name(name)
+        self.model: type[M] = checked_model(model, anonymous=anonymous)
+        self.name: str = checked_name(name)
         require_bool(bearer, "SessionKit(bearer=...)")
         if bearer and anonymous:
             raise ConfigurationError(
                 "SessionKit(anonymous=True, bearer=True): a token is for somebody, and visitors are nobody. Give bearer=True to "
                 "the SessionKit that users sign in with"
             )
-        self.backend: SessionBackend = _backend(backend)
+        self.backend: SessionBackend = backend_of(backend)
         elsewhere = elsewhere_of(self.backend)
-        self._cookie = _checked(cookie, CookieSettings, "cookie")
+        self._cookie = checked(cookie, CookieSettings, "cookie")
         if elsewhere is None:
-            transports = _own_transports(cookie, self.name, bearer=bearer)
+            transports = own_transports(cookie, self.name, bearer=bearer)
         else:
-            _require_nothing_own(elsewhere, cookie, bearer=bearer, anonymous=anonymous)
+            require_nothing_own(elsewhere, cookie, bearer=bearer, anonymous=anonymous)
             transports = elsewhere.session_transports(cookie.header_limit)
         transport = transports[0]
         codec = SessionCodec(self.model, release(model_version, migrate))
         self.cookie_name: str = transport.name
         self.scheme_name: str = transport.scheme_name
-        self._keys = _secret_keys(secret_key)
+        self._keys = secret_keys_of(secret_key)
         context = BackendContext(
             secret_keys=self._keys,
             salt=f"fastapi_sessionkit:{name}:{self.cookie_name}",
-            clock=_checked_function(clock, "clock"),
-            new_id=_checked_function(new_id, "new_id"),
+            clock=checked_function(clock, "clock"),
+            new_id=checked_function(new_id, "new_id"),
             token_limit=transport.limit,
-            max_sessions_per_user=self._checked_most(max_sessions_per_user),
-            data_of=partial(_data_of, codec, transport),
+            max_sessions_per_user=checked_most(max_sessions_per_user, self.backend),
+            data_of=partial(data_of, codec, transport),
             evicted=self._tell_evicted,
         )
         self.backend.bind(context)
         if anonymous:
-            _require_fresh_session(codec)
+            require_fresh_session(codec)
         self.services: Services[M] = Services(
             kit=self,
             codec=codec,
@@ -202,14 +207,16 @@ class SessionKit(Generic[M]):
             transport=transport,
             transports=transports,
             origins=OriginPolicy(trusted_origins, cross_origin_exempt, enabled=cross_origin_protection),
-            access=_checked(access, Access, "access"),
-            lifetimes=_lifetimes(idle_timeout, absolute_timeout, clock),
+            access=checked(access, Access, "access"),
+            lifetimes=lifetimes_of(idle_timeout, absolute_timeout, clock),
             rotation_grace=in_seconds(rotation_grace, "rotation_grace", zero=True),
             events=Announcer(context.signer("fingerprint"), clock),
-            revalidation=_revalidation(revalidate, in_seconds(revalidate_every, "revalidate_every", zero=True), clock),
+            revalidation=revalidation_of(
+                revalidate, in_seconds(revalidate_every, "revalidate_every", zero=True), clock
+            ),
             anonymous=anonymous,
             elsewhere=None if elsewhere is None else elsewhere.session_service(),
-            old=self._old_sessions(transport, anonymous=anonymous),
+            old=old_sessions(self.backend, transport, anonymous=anonymous),
         )
 
         self.require_session: Required[M] | Given[M] = (
@@ -258,7 +265,7 @@ class SessionKit(Generic[M]):
             raise ConfigurationError(f"install(guard=...) takes a RouterGuard, not {guard!r}")
         if guard is not None and self.services.anonymous:
             raise ConfigurationError(f"install(guard=...): {NO_USERS}")
-        mapping_cookie = _mapping_cookie(request_session, self._cookie)
+        mapping_cookie = mapping_cookie_of(request_session, self._cookie)
         mapping = self._mapping_kit(app, mapping_cookie) if request_session else None
         preloaded = tuple(map(Pattern, require_list(preload, "install(preload=...)", '["/pages/**"]')))
         if check not in get_args(Check):
@@ -306,7 +313,7 @@ class SessionKit(Generic[M]):
             idle_timeout=lifetimes.idle,
             absolute_timeout=lifetimes.absolute,
             anonymous=True,
-            name=_MAPPING,
+            name=MAPPING,
             clock=lifetimes.clock,
         )
         kit.services = replace(kit.services, origins=self.services.origins)
@@ -363,34 +370,11 @@ class SessionKit(Generic[M]):
             if rule.requirement is not None and self.services.access.check is None:
                 self._readable(rule.requirement)
 
-    def _old_sessions(self, cookie: Transport, *, anonymous: bool) -> OldSessions | None:
-        takeover = takeover_of(self.backend)
-        if takeover is None or not isinstance(cookie, SessionCookie):
-            return None
-        if anonymous:
-            raise ConfigurationError(
-                "SessionKit(anonymous=True) takes no sessions over: give CookieBackend(accept_starlette=...) or "
-                "StoreBackend(adopt=...) to the SessionKit that users sign in with"
-            )
-        return OldSessions(takeover, OldCookie(takeover.cookie, cookie))
-
-    def _checked_most(self, most: int | None) -> int | None:
-        if most is None:
-            return None
-        if directory_of(self.backend) is None:
-            raise ConfigurationError(
-                f"max_sessions_per_user needs sessions that are kept on the server, and {type(self.backend).__name__} "
-                "keeps none: use SessionKit(backend=StoreBackend(store))"
-            )
-        if type(most) is not int or most < 1:
-            raise ConfigurationError(f"max_sessions_per_user is a whole number, at least 1, not {most!r}")
-        return most
+    def _required(self, requirement: Requirement, name: str) -> Required[M]:
+        return Required(self._readable(requirement), self, name, self.services.transport)
 
     def _tell_evicted(self, record: SessionRecord) -> None:
         announce_of_record(self.services, "revoked", None, record, "more sessions than max_sessions_per_user")
-
-    def _required(self, requirement: Requirement, name: str) -> Required[M]:
-        return Required(self._readable(requirement), self, name, self.services.transport)
 
     def _readable(self, requirement: Requirement) -> Requirement:
         if self.services.anonymous:
@@ -553,178 +537,3 @@ class SessionKit(Generic[M]):
     def regenerate_session(self, request: HTTPConnection) -> None:
         """Move to a new id; see ``fastapi_sessionkit.regenerate_session``."""
         request_session_of(request.scope, "kit.regenerate_session", self).rotate()
-
-
-def _lifetimes(idle_timeout: Duration, absolute_timeout: Duration, clock: Callable[[], float]) -> Lifetimes:
-    """The two lifetimes. The default of one, which nobody wrote, is cut off at the other; what is written must fit."""
-    idle, absolute = in_seconds(idle_timeout, "idle_timeout"), in_seconds(absolute_timeout, "absolute_timeout")
-    if idle > absolute and idle_timeout is not _IDLE_TIMEOUT:
-        raise ConfigurationError(
-            f"idle_timeout={idle_timeout!r} is more than absolute_timeout, {timedelta(seconds=absolute)}, which ends a session "
-            "however much it is used: make idle_timeout shorter, or absolute_timeout longer"
-        )
-    return Lifetimes(min(idle, absolute), absolute, clock)
-
-
-def _revalidation(hook: Any, every: float, clock: Callable[[], float]) -> Revalidation[Any] | None:
-    if hook is None:
-        return None
-    if not is_asynchronous(hook) or not takes(hook, 1):
-        raise ConfigurationError(f"SessionKit(revalidate=...) takes an async function of the session, not {hook!r}")
-    return Revalidation(hook, every, clock)
-
-
-def _checked(value: T, kind: type[T], name: str) -> T:
-    if not isinstance(value, kind):
-        raise ConfigurationError(f"SessionKit({name}=...) takes {kind.__name__}(...), not {value!r}")
-    return value
-
-
-def _checked_function(value: Callable[[], T], name: str) -> Callable[[], T]:
-    if not answers_at_once(value):
-        raise ConfigurationError(
-            f"SessionKit({name}=...) takes a function without arguments that is not async, not {value!r}; leave it out for the "
-            "default"
-        )
-    return value
-
-
-def _checked_name(name: object) -> str:
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.\-]+", name):
-        raise ConfigurationError(f"SessionKit(name=...) is letters, digits, _, . and -, not {name!r}")
-    return name
-
-
-def _checked_model(model: object, *, anonymous: bool) -> Any:
-    if not isinstance(model, type) or not issubclass(model, BaseModel):
-        raise ConfigurationError(
-            f"SessionKit(model) takes a Pydantic model such as a subclass of Session, not {model!r}"
-        )
-    if not anonymous:
-        _refuse_nobody(model)
-    _refuse_unreadable(model)
-    return model
-
-
-def _refuse_nobody(model: type[BaseModel]) -> None:
-    """Refuse a model whose ``user_id`` may name nobody: such a session would count as signed in."""
-    field = model.model_fields.get("user_id")
-    if field is not None and (field.default in (None, "") or _takes_none(field)):
-        raise ConfigurationError(
-            f"{model.__name__}.user_id may be None or blank, and a session without a user would count as signed in: write "
-            "user_id: str, without a default. For a visitor there is no session, and Depends(kit.get_session) gives None. A kit "
-            "for visitors alone is SessionKit(..., anonymous=True)"
-        )
-
-
-def _require_fresh_session(codec: SessionCodec[Any]) -> None:
-    """Refuse a model of visitors that can't be made of its defaults alone, or could not be kept then."""
-    model = codec.model
-    try:
-        session = model()
-        codec.check_readable(session, codec.dump(session))
-    except Exception as error:
-        needed = [name for name, field in model.model_fields.items() if field.is_required()]
-        why = f"{', '.join(needed)} has none" if needed else f"{model.__name__}() can't be made and kept: {error}"
-        raise ConfigurationError(
-            f"SessionKit(anonymous=True) gives whoever has no session a {model.__name__}(), so every field needs a default: {why}"
-        ) from error
-
-
-def _refuse_unreadable(model: type[BaseModel]) -> None:
-    """Refuse a model that can't be read back: a field that it needs is never written."""
-    for name, field in model.model_fields.items():
-        if field.exclude and field.is_required():
-            raise ConfigurationError(
-                f"{model.__name__}.{name} has no default and is never stored, because of Field(exclude=True), so no session "
-                "could be read back. Take exclude=True out; to keep the field out of responses, write "
-                f'response_model_exclude={{"{name}"}} at the route'
-            )
-
-
-def _takes_none(field: FieldInfo) -> bool:
-    annotation: Any = Annotated[field.annotation, field]
-    try:
-        taken = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(None)
-    except Exception:  # noqa: BLE001 - whatever a validator raises, it does not take it
-        return False
-    return taken is None
-
-
-def _backend(backend: Any) -> SessionBackend:
-    if backend is None:
-        return CookieBackend()
-    if isinstance(backend, type):
-        raise ConfigurationError(f"SessionKit(backend=...) takes an instance: backend={backend.__name__}(...)")
-    if offers(backend, SessionBackend):
-        given: SessionBackend = backend
-        return given
-    if offers(backend, SessionStore):
-        return StoreBackend(backend)
-    if isinstance(backend, str):  # it may hold a password, which no error shows
-        kind = (
-            "RedisStore"
-            if backend.partition(":")[0] in {"redis", "rediss", "unix", "valkey", "valkeys"}
-            else "SQLStore"
-        )
-        raise ConfigurationError(f'SessionKit(backend=...) takes a store, not its URL: backend={kind}("...")')
-    raise ConfigurationError(
-        "SessionKit(backend=...) takes a SessionBackend or a SessionStore such as MemoryStore(), RedisStore(url) or "
-        f"SQLStore(engine), not a {type(backend).__name__}"
-    )
-
-
-def _mapping_cookie(given: object, own: CookieSettings) -> CookieSettings:
-    """How the cookie of ``request.session`` is sent: as it was said, or as the kit's own."""
-    if isinstance(given, CookieSettings):
-        return given
-    if not isinstance(given, bool):
-        raise ConfigurationError(f"install(request_session=...) is True, False or CookieSettings(...), not {given!r}")
-    return replace(own, name=_MAPPING)
-
-
-def _own_transports(cookie: CookieSettings, name: str, *, bearer: bool) -> tuple[Transport, ...]:
-    own = SessionCookie(cookie, name)
-    return (own, BearerToken(own)) if bearer else (own,)
-
-
-def _require_nothing_own(
-    elsewhere: SessionsElsewhere, cookie: CookieSettings, *, bearer: bool, anonymous: bool
-) -> None:
-    """Refuse settings of tokens that the kit does not give out, where another service does."""
-    name = type(elsewhere).__name__
-    if anonymous:
-        raise ConfigurationError(
-            f"SessionKit(anonymous=True) keeps the sessions of visitors itself, so it needs another backend than {name}"
-        )
-    if bearer:
-        raise ConfigurationError(
-            f"SessionKit(bearer=True) gives out tokens of its own, and with {name} the service does: leave it out, and name the "
-            f'header that brings the service\'s tokens, {name}(..., headers=["Authorization"])'
-        )
-    if replace(cookie, header_limit=CookieSettings().header_limit) != CookieSettings():
-        raise ConfigurationError(
-            f"With {name} the service sends the cookie, so CookieSettings can only say header_limit=... here: name the service's "
-            f'cookies in {name}(..., cookies=["..."])'
-        )
-
-
-def _data_of(codec: SessionCodec[Any], transport: Transport, session: Any) -> bytes:
-    codec.require_model(session, "The kit")
-    return codec.noted(codec.readable_dump(session), issued=transport.issued)
-
-
-def _secret_keys(given: str | SecretStr | Sequence[str | SecretStr] | None) -> tuple[str, ...]:
-    if given is None:
-        given = os.environ.get(ENVIRONMENT)
-        if not given:
-            raise ConfigurationError(
-                f"SessionKit needs a secret_key, or the environment variable {ENVIRONMENT}. {_HOW_TO}"
-            )
-    listed: Sequence[Any] = given if isinstance(given, list | tuple) else (given,)
-    keys: tuple[Any, ...] = tuple(key.get_secret_value() if isinstance(key, SecretStr) else key for key in listed)
-    if not keys or not all(isinstance(key, str) for key in keys):
-        raise ConfigurationError(f"secret_key takes a string, or a list of strings of which the first signs. {_HOW_TO}")
-    if any(len(key.strip()) < _SHORTEST for key in keys):
-        raise ConfigurationError(f"A secret_key has at least {_SHORTEST} characters, random ones. {_HOW_TO}")
-    return keys
