@@ -139,6 +139,7 @@ LAYERS = [
     {"guard", "dependencies"},
     {"_request.lookup"},
     {"_request.request_session"},
+    {"_request.judging"},
     {"_request.loading"},
     {"_request.marking"},
     {"_request.saving", "_request.reading"},

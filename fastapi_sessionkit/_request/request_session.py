@@ -17,7 +17,7 @@ from ..stores.base import SessionRecord
 from ..transport import Headers
 from .changes import Action
 from .codec import M
-from .loading import LoadedSession
+from .judging import JudgedSession
 from .saving import (
     ISSUED,
     announce_failure,
@@ -35,7 +35,7 @@ SCOPE_KEY = "fastapi_sessionkit"
 """Where the scope keeps the innermost request's session; ``outer`` leads to the others."""
 
 
-class RequestSession(LoadedSession[M]):
+class RequestSession(JudgedSession[M]):
     """The session of one request, for one kit."""
 
     __slots__ = ()
