@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL, NullPool
 from sqlalchemy.exc import ArgumentError, InvalidRequestError, NoSuchModuleError
@@ -40,7 +41,10 @@ def made_engine(url_or_engine: str | URL | Path | AsyncEngine) -> MadeEngine:
         return MadeEngine(url_or_engine)
     found = target(url_or_engine)
     # Parameters hold session data: errors and logs must not show them.
-    make = partial(create_async_engine, found.url, hide_parameters=True, connect_args=found.connect_args)
+    connect_args = found.connect_args
+    if found.url.drivername == "sqlite+aiosqlite":
+        connect_args = {**connect_args, "async_creator_fn": _opened_file}
+    make = partial(create_async_engine, found.url, hide_parameters=True, connect_args=connect_args)
     try:
         return MadeEngine(make(poolclass=NullPool), partial(make, pool_pre_ping=True), found.behind_pgbouncer)
     except NoSuchModuleError as error:
@@ -49,6 +53,12 @@ def made_engine(url_or_engine: str | URL | Path | AsyncEngine) -> MadeEngine:
         raise missing_driver(found.url.drivername, error) or unusable(error) from error
     except (ArgumentError, InvalidRequestError) as error:
         raise unusable(error) from error
+
+
+async def _opened_file(*args: Any, **options: Any) -> Any:
+    from .sqlite import opened
+
+    return await opened(*args, **options)
 
 
 def _refuse_memory_of(engine: AsyncEngine) -> None:

@@ -20,6 +20,8 @@ logger: logging.Logger = logging.getLogger(__name__)
 _SETTLE_SECONDS = 10.0
 """More than the driver's ``timeout``, for which a write waits for those of other processes."""
 
+_LOOK_SECONDS = 0.001
+
 
 class HiddenValues(tuple[Any, ...]):
     """A statement's arguments, of which only the number is printed: aiosqlite logs its calls at DEBUG."""
@@ -95,6 +97,26 @@ class SQLiteConnections:
         await self._reader.close()
         # The last to close copies the log back and removes it.
         await self._writer.close()
+
+
+async def opened(*args: Any, **options: Any) -> aiosqlite.Connection:
+    """A connection of the driver, as its ``connect`` makes them.
+
+    Where a file can't be opened the driver lets its thread end by itself, and answer an event loop that may be gone by
+    then: the thread would die with a traceback. So the failure waits for it.
+
+    Raises:
+        sqlite3.Error: the file can't be opened.
+    """
+    connection = aiosqlite.connect(*args, **options)
+    thread: Thread = connection._thread  # noqa: SLF001 (nothing public leads to it)
+    thread.daemon = True  # as SQLAlchemy does it: no thread keeps the process
+    try:
+        return await connection
+    except BaseException:
+        while thread.is_alive():  # noqa: ASYNC110 - the driver tells nobody
+            await asyncio.sleep(_LOOK_SECONDS)
+        raise
 
 
 def _thread_is_alive(connection: aiosqlite.Connection) -> bool:
