@@ -131,10 +131,14 @@ class SessionCodec(Generic[M]):
         """The session; ``ValueError`` where this library never writes such a dump, so that no change of it could be saved."""
         if _NOTE in dump and NAME in (loaded.__pydantic_extra__ or ()):
             raise ValueError("A note of the library's own stands where no note is")
+        self._refuse_constants(dump)
+        return loaded
+
+    def _refuse_constants(self, dump: bytes) -> None:
+        """``ValueError`` where a number stands in a dump that JSON has not, except of a model that writes such."""
         has_constant = b"NaN" in dump or b"Infinity" in dump  # perhaps as a part of a text
         if has_constant and self.model.model_config.get("ser_json_inf_nan") != "constants":
             json.loads(dump, parse_constant=_refuse_constant)
-        return loaded
 
     def _current(self, stored: Envelope) -> Envelope:
         """What a record holds, as this release of the model has it."""
@@ -215,7 +219,7 @@ class SessionCodec(Generic[M]):
             path: part for path, part in parts_of(changed).items() if parts.get(path) is not part and path not in same
         }
         body = Overlay(others).laid(envelope.body, before, after)
-        if not self._reads_alike(body, after):  # what the model does not write, a validator reads all the same
+        if not self._reads_alike(body, after):
             body = after
         return envelope._replace(body=body).data()
 
@@ -241,6 +245,11 @@ class SessionCodec(Generic[M]):
         return dict(sorted(sizes.items(), key=lambda item: -item[1])[:most])
 
     def _reads_alike(self, one: bytes, other: bytes) -> bool:
+        """Not where a validator reads what the model does not write, or ``1e999`` became an infinity by being read."""
+        try:
+            self._refuse_constants(one)
+        except ValueError:
+            return False
         left, right = self.load(one), self.load(other)
         return fields_of(left) == fields_of(right) or json.loads(self.dump(left)) == json.loads(self.dump(right))
 

@@ -87,6 +87,7 @@ SOMEBODYS: dict[str, bytes] = {
     "lists in lists that end soon": START + b',"extra":' + b"[" * 100 + b"]" * 100 + b"}",
     "the word NaN": START + b',"note":"NaN and Infinity"}',
     "a release with thousands of digits": b"{" + NOTE + b"[" + b"9" * 2_500 + b'],"user_id":"ada"}',
+    "a number beyond all numbers in an extra field": START + b',"extra":1e999}',
     "a key twice": b'{"user_id":"eve","user_id":"ada"}',
 }
 
@@ -135,6 +136,17 @@ def test_content_that_is_merely_odd_is_a_session_that_can_be_changed(kind: str, 
     with site.client:
         for what, data in SOMEBODYS.items():
             assert_quick(site, sealed(site, data, alive(clock), "cookie"), "cookie", "ada", what)
+
+
+@on_both_kinds
+def test_a_session_that_is_merely_odd_is_still_one_after_a_change(kind: str, clock: Clock) -> None:
+    site = signed_site(kind, clock)
+
+    with site.client:
+        for what, data in SOMEBODYS.items():
+            changed = site.request("POST", "/change", sealed(site, data, alive(clock), "cookie"))
+            token = changed.headers["set-cookie"].partition("=")[2].partition(";")[0]
+            assert site.who(token) == "ada", what
 
 
 NO_TIMES = [math.nan, math.inf, -math.inf, 1e300, -1e300, -1.0, 253_402_300_800.0]
