@@ -1,6 +1,6 @@
 """What a program sees: JSON, with a padlock in the docs on everything that a rule guards."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
@@ -26,6 +26,19 @@ class Month(BaseModel):
     harvest: list[str]
 
 
+class Refused(BaseModel):
+    """Why not."""
+
+    detail: str
+
+
+ON_ONE_PRODUCT: dict[int | str, Any] = {
+    400: {"model": Refused, "description": "The path or the body can't be read"},
+    404: {"model": Refused, "description": "There is no such product"},
+}
+ON_EMPTY_BASKET: dict[int | str, Any] = {409: {"model": Refused, "description": "The basket is empty"}}
+
+
 def find(shop: Shop, slug: str) -> Product:
     """The product, or 404."""
     if slug not in shop.products:
@@ -38,12 +51,12 @@ async def products(shop: OpenShop) -> list[Product]:
     return list(shop.products.values())
 
 
-@router.get("/products/{slug}", tags=["Seeds"], summary="One packet")
+@router.get("/products/{slug}", tags=["Seeds"], summary="One packet", responses=ON_ONE_PRODUCT)
 async def product(slug: str, shop: OpenShop) -> Product:
     return find(shop, slug)
 
 
-@router.patch("/products/{slug}", tags=["Seeds"], summary="Count what is on the shelf")
+@router.patch("/products/{slug}", tags=["Seeds"], summary="Count what is on the shelf", responses=ON_ONE_PRODUCT)
 async def count(slug: str, shelf: Shelf, shop: OpenShop) -> Product:
     find(shop, slug)
     shop.restock(slug, shelf.packets)
@@ -60,7 +73,9 @@ async def orders(session: Current, shop: OpenShop) -> list[Order]:
     return shop.orders_of(session.user_id)
 
 
-@router.post("/orders", tags=["You"], summary="Order what is in your basket", status_code=201)
+@router.post(
+    "/orders", tags=["You"], summary="Order what is in your basket", status_code=201, responses=ON_EMPTY_BASKET
+)
 async def order(session: Current, basket: ThisBasket, shop: OpenShop) -> Order:
     if not basket.packets:
         raise HTTPException(409, "Your basket is empty")

@@ -51,3 +51,11 @@ def test_authorize_explains_itself(stranger: TestClient) -> None:
     assert list(schemes) == ["session_cookie"]
     assert "nothing to fill in" in schemes["session_cookie"]["description"]
     assert "(/login?next=/docs)" in schemes["session_cookie"]["description"]
+
+
+def test_it_says_what_is_answered_where_something_is_missing(stranger: TestClient) -> None:
+    paths = stranger.get("/openapi.json").json()["paths"]
+
+    assert set(paths["/api/products/{slug}"]["get"]["responses"]) == {"200", "400", "404", "422"}
+    assert set(paths["/api/products/{slug}"]["patch"]["responses"]) == {"200", "400", "401", "403", "404", "422"}
+    assert set(paths["/api/orders"]["post"]["responses"]) == {"201", "401", "403", "409"}
