@@ -28,6 +28,7 @@ SEEDS = [
     b"R\x03\x04-ERR max number of clients reached\r\n+OK",
     b"R\x04\x05:12\r\n*2\r\n$1\r\na\r\n-ERR no\r\n",
     b"R\x05\x06>1\r\n+x\r\n%1\r\n+a\r\n_\r\n",
+    b"R\x05\x26>1\r\n+\xf0\r\n",
     b"R\x06\x07$99999999999999999999\r\n",
     b"S" + _VALUE,
     b"S" + _VALUE[:40],

@@ -75,7 +75,7 @@ class Line:
                 group.create_task(self._read())
                 group.create_task(self._write())
         except* Exception as errors:  # noqa: BLE001 - every caller gets it
-            self._fail(errors.exceptions[0])
+            self._fail(_as_redis_error(errors.exceptions[0]))
         finally:
             # Also when the event loop ends: then this task is cancelled, and nobody may be left waiting.
             self._fail(RedisError("the event loop ended while a command was under way"))
@@ -160,3 +160,12 @@ class Line:
                 call.reply.set_exception(error)
         if self._timer is not None:
             self._timer.cancel()
+
+
+def _as_redis_error(error: Exception) -> Exception:
+    """The error, or one in its place where redis-py or this line stumbled over bytes that answer nothing."""
+    if isinstance(error, (RedisError, OSError)):
+        return error
+    odd = RedisError("the server sent what answers no command")
+    odd.__cause__ = error
+    return odd
