@@ -53,7 +53,7 @@ def _fuzz(name: str, seconds: int, kept: Path) -> None:
         for number, seed in enumerate(found.seeds):
             (Path(corpus) / str(number)).write_bytes(seed)
         options = [f"-max_total_time={seconds}", f"-max_len={_MOST_BYTES}", f"-artifact_prefix={kept}/{name}-"]
-        atheris.Setup([f"tests.fuzz {name}", *options, "-timeout=20", corpus], found.try_out_with_long_one)
+        atheris.Setup([f"tests.fuzz {name}", *options, "-timeout=300", corpus], found.try_out_with_long_one)
         atheris.Fuzz()
 
 
