@@ -30,11 +30,18 @@ def pointer(record: SessionRecord, successor: str, until: float) -> SessionRecor
 
 def honoured_until(pointer: SessionRecord) -> float:
     """Until when (Unix seconds) the rotated id still serves."""
-    until: float = json.loads(pointer.data)["until"]
-    return until
+    return _content(pointer)[0]
 
 
 def data_before(pointer: SessionRecord) -> bytes:
     """The session's data before the move."""
-    before: str = json.loads(pointer.data)["before"]
-    return before.encode("latin-1")
+    return _content(pointer)[1]
+
+
+def _content(pointer: SessionRecord) -> tuple[float, bytes]:
+    """When it ends and what was before; of one that was damaged or that somebody else wrote, what lets nobody in."""
+    try:
+        content = json.loads(pointer.data)
+        return float(content["until"]), content["before"].encode("latin-1")
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return 0.0, b""

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import struct
+from dataclasses import replace
 from typing import Any
 
 from redis.asyncio import ConnectionPool
@@ -18,7 +19,9 @@ from tests.cookie.support import NAME, Site
 Reply = bytes | int | None | list[Any]
 
 _RECORD = SessionRecord(b'{"user_id":"ada"}', "ada", 1, 1.0, 1.0, 1.0, 2e9)
-_VALUE = packed_front(_RECORD) + NO_INDEX + packed_back(_RECORD)
+_VALUE, _MOVED = (
+    packed_front(each) + NO_INDEX + packed_back(each) for each in (_RECORD, replace(_RECORD, successor="a" * 64))
+)
 
 # The first byte says whether the rest is replies with a defect, seeded by two bytes, or what one session's key holds.
 SEEDS = [
@@ -32,6 +35,7 @@ SEEDS = [
     b"R\x06\x07$99999999999999999999\r\n",
     b"S" + _VALUE,
     b"S" + _VALUE[:40],
+    b"S" + _MOVED,
     b"S\x02" + _VALUE[1:],
 ]
 CALLS = 4
