@@ -99,6 +99,7 @@ def test_a_sign_in_too_long_ago_is_401_and_says_what_would_do(
 
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == CHALLENGE.format(max_age)
+    assert response.json() == {"detail": f"Requires {requirement}"}
 
 
 @pytest.mark.parametrize(
