@@ -11,8 +11,8 @@ from tests.support import new_kit
 pytestmark = pytest.mark.anyio
 
 
-async def location_of(path: str, **said: Any) -> str | None:
-    """Where a browser's GET is sent to."""
+async def location_of(path: str, *, accept: bytes | None = b"text/html", **said: Any) -> str | None:
+    """Where a GET is sent to, a browser's unless it says otherwise."""
     app = FastAPI()
     guard = RouterGuard([Rule("/page/**"), Rule("/openX", redirect_to="/open")], login_path="/login")
     new_kit().install(app, guard=guard)
@@ -24,7 +24,7 @@ async def location_of(path: str, **said: Any) -> str | None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    headers = [(b"host", b"testserver"), (b"accept", b"text/html")]
+    headers = [(b"host", b"testserver"), *([] if accept is None else [(b"accept", accept)])]
     scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "headers": headers}
     await app({**scope, "http_version": "1.1", "scheme": "https", **said}, receive, send)
     found: dict[bytes, bytes] = dict(sent[0]["headers"])
@@ -46,3 +46,7 @@ async def test_a_slash_at_the_end_of_a_root_path_is_none_of_the_location() -> No
 
 async def test_a_page_whose_name_only_begins_like_the_targets_is_another_page() -> None:
     assert await location_of("/openX", query_string=b"") == "/open?next=/openX"
+
+
+async def test_a_client_that_says_nothing_of_what_it_accepts_is_sent_nowhere() -> None:
+    assert await location_of("/page", accept=None) is None
