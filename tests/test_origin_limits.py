@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fastapi_sessionkit._request.origin import OriginPolicy
+from fastapi_sessionkit._request.origin import OriginPolicy, refusal
 from fastapi_sessionkit.errors import ConfigurationError
 
 HOST = (b"host", b"app.example")
@@ -28,3 +28,18 @@ def test_white_space_around_a_header_is_none_of_its_value(header: tuple[bytes, b
 def test_a_request_whose_scheme_no_server_said_is_plain_http() -> None:
     assert allows((b"origin", b"http://app.example"))
     assert not allows((b"origin", b"http://app.example"), scheme="https")
+
+
+def test_what_is_said_of_providers_stands_behind_where_a_sign_in_came_from() -> None:
+    form = (b"content-type", b"application/x-www-form-urlencoded")
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/",
+        "headers": [HOST, form, (b"origin", b"https://idp.example")],
+    }
+
+    assert refusal(scope, "sign-in").startswith("Cross-origin sign-in refused: it came from 'https://idp.example'.")
+    assert refusal(scope, "sign-in").endswith(
+        ". An identity provider that posts back (response_mode=form_post) belongs in one of them too"
+    )
