@@ -124,13 +124,14 @@ class SessionMiddleware:
         self, own: RequestSession[Any], scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Let the application answer, unless the origin check or the gate does."""
-        limit = self._header_limit
+        bytes_of_headers = 0
+        for _, value in scope["headers"]:
+            bytes_of_headers += len(value)
         try:
             if _REFUSED in scope:
                 raise scope[_REFUSED]
-            for _, value in scope["headers"]:
-                if len(value) > limit:
-                    _refuse_long_header(own, scope)
+            if bytes_of_headers > self._header_limit:
+                _refuse_long_header(own, scope)
             if scope.get("method") not in SAFE_METHODS:
                 self._refuse_cross_origin(own, scope)
             if self.guard is not None:
@@ -249,18 +250,22 @@ class _Commit:
 
 
 def _refuse_long_header(own: RequestSession[Any], scope: Scope) -> None:
-    """431 where a header that brings tokens is too long: parsers below take time for it that nobody has bounded."""
+    """431 where a header that brings tokens is too long: parsers below take time for it that nobody has bounded.
+
+    The lines of one header count together: HTTP/2 sends each cookie as a line of its own.
+    """
     for transport in own.services.transports:
-        brings = transport.varies_by.lower().split(b", ")
-        longest = max((len(value) for name, value in scope["headers"] if name in brings), default=0)
-        if longest > transport.header_limit:
-            error = HTTPException(
-                431,
-                f"The {transport.varies_by.decode()} header has {longest:,} bytes, and at most {transport.header_limit:,} are "
-                "taken: CookieSettings(header_limit=...)",
-            )
-            logger.debug("%s %r: %s", scope.get("method", "GET"), scope["path"], error.detail)
-            raise error
+        for brings in transport.varies_by.split(b", "):
+            name = brings.lower()
+            length = sum(len(value) for each, value in scope["headers"] if each == name)
+            if length > transport.header_limit:
+                error = HTTPException(
+                    431,
+                    f"The {brings.decode()} header has {length:,} bytes, and at most {transport.header_limit:,} are taken: "
+                    "CookieSettings(header_limit=...)",
+                )
+                logger.debug("%s %r: %s", scope.get("method", "GET"), scope["path"], error.detail)
+                raise error
 
 
 async def _receive(own: RequestSession[Any], receive: Receive) -> Message:

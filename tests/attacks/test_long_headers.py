@@ -79,6 +79,14 @@ async def test_attack_a_long_cookie_header_behind_a_short_one_is_431() -> None:
 
 
 @pytest.mark.anyio
+async def test_attack_a_cookie_header_in_many_lines_is_431() -> None:
+    app, _, ran = application()
+    lines = [(b"cookie", b"a%d=" % number + b"b" * 1_000) for number in range(LIMIT // 1_000 + 1)]
+    assert (await answer_of(app, lines))["status"] == 431
+    assert ran == []
+
+
+@pytest.mark.anyio
 async def test_a_cookie_header_of_the_limit_is_served() -> None:
     app, _, ran = application()
     assert (await answer_of(app, [(b"cookie", b"a=" + b"b" * (LIMIT - 2))]))["status"] == 200
