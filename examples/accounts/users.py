@@ -9,6 +9,7 @@ from fastapi import Depends
 from fastapi.concurrency import run_in_threadpool
 from pwdlib import PasswordHash
 from pydantic import StringConstraints
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import Field, SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -87,7 +88,7 @@ async def with_password(database: AsyncSession, email: str, password: str) -> Us
 async def of_town(database: AsyncSession, claims: dict[str, Any]) -> User | None:
     """Whoever the provider says it is: known, found by an address that the provider has verified, or new.
 
-    ``None`` where the address is not verified, or belongs to another account of that provider.
+    ``None`` where the address is not verified, or belongs to another account of that provider, also since just now.
     """
     known = (await database.exec(select(User).where(User.town_id == claims["sub"]))).first()
     if known or not claims.get("email_verified"):
@@ -98,5 +99,8 @@ async def of_town(database: AsyncSession, claims: dict[str, Any]) -> User | None
         return None
     user.town_id = claims["sub"]
     database.add(user)
-    await database.commit()
+    try:
+        await database.commit()
+    except IntegrityError:  # somebody else's sign-in took the address or the identity at this moment
+        return None
     return user

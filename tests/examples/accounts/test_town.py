@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from joserfc import jwt
 
+from examples.accounts import users
 from examples.accounts.settings import CALLBACK, CLIENT_SECRET, ISSUER
 from tests.examples.accounts.conftest import Visit, row_of, sign_in_an_hour_ago
 
@@ -56,6 +57,19 @@ def test_a_verified_address_finds_the_account_that_has_it(
     bob = row_of("bob")
     assert bob is not None
     assert bob.town_id == "dan"
+
+
+def test_an_address_that_was_taken_at_this_moment_is_no_error_of_the_server(
+    visit: Visit, elsewhere: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def not_yet(*_: Any) -> None: ...
+
+    rewritten_claims(monkeypatch, email="bob@example.org")
+    monkeypatch.setattr(users, "with_email", not_yet)
+    browser = visit()
+
+    assert come_back(browser, elsewhere).status_code == 422
+    assert browser.get("/account").headers["location"].startswith("/login?")
 
 
 @pytest.mark.parametrize(
