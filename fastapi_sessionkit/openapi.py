@@ -35,11 +35,13 @@ class Said:
         by: ``"gate"``, ``"router"`` or ``"dependency"``.
         requirement: what it requires; ``None`` where everybody may pass.
         choice: the guard's choice, with its rule; ``None`` of a dependency.
+        kit: the name of another kit than the one that is asked about, if it is that one's word.
     """
 
     by: str
     requirement: Requirement | None
     choice: Choice | None = None
+    kit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ def _operations(
         for method in route.methods or ():
             templates = found.setdefault((route.operation, method), {})
             if route.template not in templates:  # of two routes with one template only the first ever answers
-                templates[route.template] = list(combined(route, method, services, guard, at))
+                templates[route.template] = list(combined(route, method, services, [(guard, at)]))
     return {operation: _of_all(templates) for operation, templates in found.items()}
 
 
@@ -170,18 +172,33 @@ def _of_all(templates: dict[str, list[Case]]) -> list[Case]:
 
 
 def combined(
-    route: ServedRoute, method: str, services: Services[Any], guard: RouterGuard | None, at: str
+    route: ServedRoute, method: str, services: Services[Any], gates: Iterable[tuple[RouterGuard | None, str]]
 ) -> Iterator[Case]:
-    """The cases of every guard on the way, each together with what the dependencies require."""
+    """The cases of every guard on the way, each together with what the dependencies require.
+
+    Args:
+        route: what the request comes to.
+        method: of the request.
+        services: of the kit that is asked.
+        gates: the guards of the applications that it passes, each with the path before the route's as the guard sees it.
+    """
     required = tuple(_required(route.dependencies, services))
     # What is a dependency sees the path below the mount.
-    guards = dict.fromkeys([(guard, at), *((call, "") for call in route.dependencies)])
+    guards: dict[tuple[RouterGuard | None, str], str] = dict.fromkeys(gates, "gate")
+    for call in route.dependencies:
+        if isinstance(call, RouterGuard):
+            guards.setdefault((call, ""), "router")
     access, public = services.access, route.is_public
     asked = [
-        list(cases(each, method, to + route.template, access, public=public, by="router" if number else "gate"))
-        for number, (each, to) in enumerate(guards)
-        if isinstance(each, RouterGuard)
+        list(cases(guard, method, at + route.template, access, public=public, by=by))
+        for (guard, at), by in guards.items()
+        if guard is not None
     ]
+    yield from together(asked, required)
+
+
+def together(asked: list[list[Case]], required: tuple[Said, ...] = ()) -> Iterator[Case]:
+    """The cases of several who are asked, each with each of the others', and with what is required on all paths."""
     if prod(map(len, asked)) > _MOST_CASES:
         asked = [_summary(each) for each in asked]
     for combination in product(*asked):

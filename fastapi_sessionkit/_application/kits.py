@@ -38,11 +38,12 @@ _NAMES_A_COOKIE = ("session_cookie", "cookie_name")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An application, and where it is mounted: the path, and the applications around it, outermost first."""
+    """An application, and where it is mounted: the path, and the applications around it, outermost first, and their paths."""
 
     app: Starlette
     at: str = ""
     around: tuple[Starlette, ...] = ()
+    mounts: tuple[str, ...] = ()
 
 
 def places(app: Starlette) -> Iterator[Place]:
@@ -50,11 +51,11 @@ def places(app: Starlette) -> Iterator[Place]:
     waiting = [Place(app)]
     for place in waiting:  # it grows by what is mounted on what is looked at
         yield place
-        around = (*place.around, place.app)
+        around, mounts = (*place.around, place.app), (*place.mounts, place.at)
         for at, context in contexts(place.app):
             inner = mounted(context.original_route)
             if isinstance(inner, Starlette) and inner not in around:
-                waiting.append(Place(inner, place.at + at + path_of(context), around))
+                waiting.append(Place(inner, place.at + at + path_of(context), around, mounts))
 
 
 def sharing(app: Starlette) -> Iterator[Place]:

@@ -155,7 +155,7 @@ def _marked_and_asked(app: Starlette, services: Services[Any], guard: RouterGuar
         for at, _, route in routes_below(app)
         if route.is_public
         for method in sorted(route.methods or {"GET"})
-        for case in combined(route, method, services, guard, at)
+        for case in combined(route, method, services, [(guard, at)])
         if case.requirement is not None
     ]
     for method, path, case in found[:_NAMED]:

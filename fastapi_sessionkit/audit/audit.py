@@ -7,10 +7,10 @@ from typing import Any
 from starlette.applications import Starlette
 
 from .._request.services import Services
-from ..guard import RouterGuard
 from .explain import Explanation, Question
 from .facts import Facts
 from .findings import Finding, findings_of
+from .kits import Guards, Kit, kits_of
 from .lock import Change, compared, entries_of, lock_text, read_lock
 from .matrix import Row, rows
 from .operations import Operation, operations_of
@@ -20,7 +20,8 @@ from .people import Person, people
 class Audit:
     """Who may do what on an application, from the decisions that its gate takes: ``kit.audit(app)``.
 
-    It is about the application as it is now, and neither starts it nor asks a store.
+    It is about the application as it is now, and neither starts it nor asks a store. What another kit asks for has that
+    kit's name before it, ``staff/role:lead``; who has it is said in the same way.
 
     Args:
         app: the application.
@@ -33,7 +34,7 @@ class Audit:
         self,
         app: Starlette,
         services: Services[Any],
-        guards: Mapping[Starlette, RouterGuard | None],
+        guards: Guards,
         keys: tuple[str, ...] = (),
     ) -> None:
         self._app = app
@@ -42,14 +43,18 @@ class Audit:
         self._keys = keys
 
     @cached_property
+    def _kits(self) -> tuple[Kit, ...]:
+        return kits_of(self._app, self._services, self._guards)
+
+    @cached_property
     def operations(self) -> list[Operation]:
         """Everything that the application serves, by path and method, and what it needs."""
-        return operations_of(self._app, self._services, self._guards)
+        return operations_of(self._app, self._kits)
 
     @cached_property
     def findings(self) -> list[Finding]:
         """What is probably not as it was meant, each with a code, a place, and what to do."""
-        return findings_of(Facts(self._app, self._services, self._guards, self.operations, self._keys))
+        return findings_of(Facts(self._app, self._services, self._kits, self.operations, self._keys))
 
     def explain(self, method: str, path: str, who: Person | str = "anonymous") -> Explanation:
         """Why somebody may, or may not, call a method on a path.
@@ -60,8 +65,7 @@ class Audit:
             who: a ``Person``, or what ``--as`` takes: ``"role:editor,user:42"``, ``"anonymous"``.
         """
         (person,) = people([who])
-        question = Question(method.upper(), path, person, self._services)
-        return question.answer(self._app, self.operations, self._guards)
+        return Question(method.upper(), path, person).answer(self._app, self.operations, self._kits)
 
     def matrix(self, who: Iterable[Person | str] | Mapping[str, str | Iterable[str]]) -> list[Row]:
         """Who may call what: ``audit.matrix({"admin": ["role:admin"], "anonymous": []})``."""

@@ -1,15 +1,14 @@
 """Why somebody may, or may not, call something: each who is asked, and what they say."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.applications import Starlette
 
 from .._application.answering import Way, other_spelling, way_of
 from .._application.routes import ANYTHING, path_of
 from .._paths.routed import is_ambiguous, route_path
-from .._request.services import Services
+from .._request.lookup import installed
 from ..access import NO_SEGMENTS, Segments
 from ..decisions import Choice
 from ..dependencies import Required
@@ -17,6 +16,7 @@ from ..guard import RouterGuard
 from ..markers import is_public
 from ..requirements import Requirement
 from ..rules import Rule
+from .kits import Kit
 from .operations import ANY_METHOD, WEBSOCKET, Operation, answers_head, path_regex
 from .people import Person, Verdict, all_hold, verdict
 
@@ -94,21 +94,17 @@ class Question:
     method: str
     path: str
     person: Person
-    services: Services[Any]
 
-    def answer(
-        self, app: Starlette, operations: list[Operation], guards: Mapping[Starlette, RouterGuard | None]
-    ) -> Explanation:
+    def answer(self, app: Starlette, operations: list[Operation], kits: tuple[Kit, ...]) -> Explanation:
         """Ask everybody who decides about the request in turn."""
         root = getattr(app, "root_path", "")
         kind = "websocket" if self.method == WEBSOCKET else "http"
         scope = {"type": kind, "method": self._http_method, "path": self.path, "root_path": root}
         way = way_of(app, scope)
         operation = self._operation(way, route_path(scope), operations)
-        steps = list(self._steps_of_gates(way, guards))
+        steps = list(self._steps_of_gates(way, kits))
         if operation is not None:
-            passed = [guards.get(each) for each, _ in way.through[1:]]
-            steps += (step for step in self._steps_behind(operation, way, route_path(scope), passed))
+            steps += self._steps_behind(operation, way, route_path(scope))
         return Explanation(self.method, self.path, self.person, operation, tuple(steps))
 
     @property
@@ -134,32 +130,32 @@ class Question:
         is_head = self.method == "HEAD" and method == "GET" and answers_head(operation.route)
         return method in {self.method, ANY_METHOD} or is_head
 
-    def _steps_of_gates(self, way: Way, guards: Mapping[Starlette, RouterGuard | None]) -> Iterator[Step]:
-        """What the gates say of the applications that the request passes."""
-        public = is_public(way.endpoint)
+    def _steps_of_gates(self, way: Way, kits: tuple[Kit, ...]) -> Iterator[Step]:
+        """What the gates say of the applications that the request passes; of one application, in the order of its kits."""
+        public, known = is_public(way.endpoint), {each.services.kit: each for each in kits}
         for app, path in way.through:
-            guard = guards.get(app)
-            if guard is not None:
-                yield self._step_of_guard("gate", guard, path, public=public)
+            for kit in (known[each.kit] for each in installed(app) if each.kit in known):
+                guard = kit.guards.get(app)
+                if guard is not None:
+                    yield self._step_of_guard("gate", kit, guard, path, public=public)
 
-    def _steps_behind(
-        self, operation: Operation, way: Way, path: str, passed: Collection[RouterGuard | None]
-    ) -> Iterator[Step]:
+    def _steps_behind(self, operation: Operation, way: Way, path: str) -> Iterator[Step]:
         """What the guards of routers and the dependencies say; they see the path below a mount."""
         match = path_regex(operation).match(_spelled(path, way))
         parameters = {} if match is None else match.groupdict()
-        for call in operation.route.dependencies:
-            if isinstance(call, RouterGuard) and call not in passed:
-                yield self._step_of_guard("router", call, _spelled(way.path, way), public=operation.is_marked)
-            elif isinstance(call, Required) and call.kit in {None, self.services.kit}:
-                found = verdict(call.requirement, self.person, parameters)
-                yield Step("dependency", call.requirement, call.name or "a dependency", found)
+        for call, kit in operation.asking:
+            if isinstance(call, RouterGuard):
+                yield self._step_of_guard("router", kit, call, _spelled(way.path, way), public=operation.is_marked)
+            elif isinstance(call, Required):
+                requirement = kit.asks(call.requirement)
+                found = verdict(requirement, self.person, parameters)
+                yield Step("dependency", requirement, call.name or "a dependency", found)
 
-    def _step_of_guard(self, by: str, guard: RouterGuard, path: str, *, public: bool) -> Step:
+    def _step_of_guard(self, by: str, kit: Kit, guard: RouterGuard, path: str, *, public: bool) -> Step:
         if is_ambiguous(path):
             return Step(by, None, "ambiguous path", _AMBIGUOUS)
         choice = guard.decisions(self._http_method).find(path).for_endpoint(public=public)
-        requirement = choice.required(self.services.access)
+        requirement = kit.asks(choice.required(kit.services.access))
         segments: Segments = choice.pattern.named_segments(path) if choice.pattern.names else NO_SEGMENTS
         reason = choice.reason if choice.rule is None else f"rule {choice.rule}"
         found = verdict(requirement, self.person, segments)

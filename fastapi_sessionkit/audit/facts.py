@@ -1,6 +1,6 @@
 """What findings look at."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,12 +12,12 @@ from starlette.middleware import Middleware
 from .._application.kits import all_routes, guarded_routes, places
 from .._application.routes import ServedRoute
 from .._paths.redirects import path_of
-from .._request.lookup import installed
 from .._request.services import Services
 from ..decisions import Choice
 from ..guard import RouterGuard
 from ..requirements import Requirement, all_of
 from .explain import Question
+from .kits import Kit
 from .operations import Operation, path_regex
 from .people import ANONYMOUS, Person
 
@@ -29,21 +29,27 @@ class Facts:
     Attributes:
         app: the application.
         services: of the kit.
-        all_guards: the applications that the kit is installed on, each with its guard.
+        kits: all of the application's, this one first.
         operations: all that the application serves.
         keys: the kit's secrets.
     """
 
     app: Starlette
     services: Services[Any]
-    all_guards: Mapping[Starlette, RouterGuard | None]
+    kits: tuple[Kit, ...]
     operations: list[Operation]
     keys: tuple[str, ...]
 
     @property
     def guard(self) -> RouterGuard | None:
         """The gate's."""
-        return self.all_guards.get(self.app)
+        return self.kits[0].guards.get(self.app)
+
+    @property
+    def login_pages(self) -> frozenset[str | None]:
+        """Where the people of any of the kits sign in: those of the gates."""
+        gates = (each.guards.get(self.app) for each in self.kits)
+        return frozenset(gate.login_path for gate in gates if gate is not None)
 
     @cached_property
     def routes(self) -> list[ServedRoute]:
@@ -55,13 +61,6 @@ class Facts:
         """The gate's guard and those of routers, each with the routes that it guards, as it sees their paths."""
         return guarded_routes(self.app, self.guard)
 
-    @cached_property
-    def asked_elsewhere(self) -> frozenset[tuple[str, str]]:
-        """The operations, by method and path, at which another kit of the application asks for somebody."""
-        kits: list[Any] = [each.kit for each in installed(self.app) if each.kit is not self.services.kit]
-        operations = (each for kit in kits for each in kit.audit(self.app).operations)
-        return frozenset((each.method, each.path) for each in operations if not each.open)
-
     @property
     def middleware(self) -> Iterator[Middleware]:
         """That of the application, and of those mounted on it."""
@@ -70,8 +69,8 @@ class Facts:
 
     def needed(self, page: str) -> Requirement | None:
         """What the gate, and all others who are asked, want of whom they show a page that browsers are sent to."""
-        question = Question("GET", unquote(path_of(page)), Person(ANONYMOUS), self.services)
-        steps = question.answer(self.app, self.operations, self.all_guards).steps
+        question = Question("GET", unquote(path_of(page)), Person(ANONYMOUS))
+        steps = question.answer(self.app, self.operations, self.kits).steps
         needed = [step.requirement for step in steps if step.requirement is not None]
         return all_of(*needed) if needed else None
 

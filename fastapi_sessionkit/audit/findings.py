@@ -8,7 +8,7 @@ from .._application.report import contradiction, hiders, is_served, reaches
 from .._paths.redirects import path_of
 from ..errors import ConfigurationError
 from ..guard import RouterGuard
-from ..openapi import Case
+from ..openapi import Case, Said
 from ..requirements import Requirement, signed_in
 from .facts import Facts
 from .implication import implies
@@ -148,13 +148,8 @@ def _sent_on(facts: Facts, guard: RouterGuard, path: str) -> str | None:
 
 
 def _open_writes(facts: Facts) -> Iterator[Finding]:
-    login = None if facts.guard is None else facts.guard.login_path
     for operation in facts.operations:
-        told = (
-            operation.is_marked
-            or operation.path == login
-            or (operation.method, operation.path) in facts.asked_elsewhere
-        )
+        told = operation.is_marked or operation.path in facts.login_pages
         if operation.method in UNSAFE and not told and any(map(_is_silently_open, operation.cases)):
             yield Finding(
                 "open-write", f"{operation.method} {operation.path}", "Everybody may call it, and it may change something",
@@ -169,9 +164,11 @@ def _is_silently_open(case: Case) -> bool:
 
 
 def _lone_dependencies(facts: Facts) -> Iterator[Finding]:
-    ruled = [each for each in facts.operations if any(rule.requirement is not None for rule in each.rules)]
+    ruled = [each for each in facts.operations if any(map(_is_own_rule, each.said))]
     for operation in facts.operations:
-        if operation.said_by != ("dependency",):
+        if operation.said_by != ("dependency",) or all(
+            said.kit for said in operation.said if said.requirement is not None
+        ):
             continue
         sibling = next((each for each in ruled if _are_siblings(operation, each)), None)
         if sibling is not None:
@@ -182,14 +179,19 @@ def _lone_dependencies(facts: Facts) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def _is_own_rule(said: Said) -> bool:
+    """Whether a rule of the audited kit's asks for something."""
+    rule = None if said.kit or said.choice is None else said.choice.rule
+    return rule is not None and rule.requirement is not None
+
+
 def _are_siblings(one: Operation, other: Operation) -> bool:
     parents = [each.path.rpartition("/")[0] for each in (one, other)]
     return one.path == other.path or (bool(parents[0]) and parents[0] == parents[1])
 
 
 def _open_documentation(facts: Facts) -> Iterator[Finding]:
-    login = None if facts.guard is None else facts.guard.login_path
-    others = [each for each in facts.operations if each.kind != "page" and each.path != login]
+    others = [each for each in facts.operations if each.kind != "page" and each.path not in facts.login_pages]
     for page in facts.operations if others and not any(each.open for each in others) else ():
         if page.kind == "page" and page.open:
             yield Finding(

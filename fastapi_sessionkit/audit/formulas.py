@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from ..errors import ConfigurationError
 from ..requirements import Requirement, folded, kind_of
+from .elsewhere import Elsewhere
 from .sources import fingerprint
 
 _NAMED = frozenset({"signed_in", "role", "permission", "fresh", "owner"})
@@ -23,7 +24,10 @@ OPEN_TEXT = "open"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Atom:
-    """One thing that a session is or has, as it is written: ``role:admin``, ``fresh:600s``, ``custom:paid#1f2e3d4c``."""
+    """One thing that a session is or has, as it is written: ``role:admin``, ``fresh:600s``, ``custom:paid#1f2e3d4c``.
+
+    What another kit asks for has that kit's name before it, ``staff/role:lead``, and says nothing about the audited one's people.
+    """
 
     text: str
 
@@ -33,6 +37,16 @@ class Atom:
         return self.text.partition(":")[0]
 
     @property
+    def kit(self) -> str:
+        """The name of another kit, if that one asks for it."""
+        return self.kind.rpartition("/")[0]
+
+    @property
+    def there(self) -> "Atom":
+        """The same as that kit writes it."""
+        return Atom(self.text.removeprefix(f"{self.kit}/"))
+
+    @property
     def age(self) -> float | None:
         """Seconds, of ``fresh``."""
         return float(self.text.removeprefix("fresh:").removesuffix("s")) if self.kind == "fresh" else None
@@ -40,7 +54,7 @@ class Atom:
     @property
     def is_code(self) -> bool:
         """Whether it is a function or a class of the application's, which only running it can tell about."""
-        return self.kind not in _NAMED
+        return self.there.kind not in _NAMED
 
     @property
     def name(self) -> str:
@@ -49,6 +63,8 @@ class Atom:
 
     def entails(self, other: "Atom") -> bool:
         """Whether whoever has this has the other one too."""
+        if self.kit or other.kit:
+            return self.kit == other.kit and self.there.entails(other.there)
         if other.text == "signed_in":
             return self == other or self.kind in _SOMEBODYS
         if self.age is not None and other.age is not None:
@@ -104,7 +120,9 @@ def _joined(kind: type[All] | type[Some], parts: list[Formula]) -> Formula:
     return next(iter(flat)) if len(flat) == 1 else kind(flat)
 
 
-def _atom(leaf: Requirement) -> Formula:
+def _atom(leaf: Requirement) -> Atom:
+    if isinstance(leaf, Elsewhere):
+        return Atom(f"{leaf.kit}/{_atom(leaf.asked).text}")
     kind = kind_of(leaf)
     if kind == "fresh":
         return Atom(f"fresh:{leaf.max_age:.15g}s")  # type: ignore[attr-defined]
@@ -182,7 +200,7 @@ def _read_part(tokens: list[str]) -> Formula:
 def _checked_atom(text: str) -> Atom:
     atom = Atom(text)
     try:
-        atom.age  # noqa: B018 - it must be a number
+        atom.there.age  # noqa: B018 - it must be a number
     except ValueError:
         raise ConfigurationError(f"{text!r} is no requirement: fresh takes seconds, as in fresh:600s") from None
     return atom

@@ -14,14 +14,12 @@ from starlette.staticfiles import StaticFiles
 
 from .._application.kits import Place, routes_below
 from .._application.routes import ServedRoute
-from .._request.lookup import installed
-from .._request.services import Services
-from ..dependencies import Required
 from ..guard import RouterGuard
-from ..openapi import Case, combined
+from ..openapi import Case, Said, together
 from ..requirements import Requirement
 from ..rules import Rule
 from .formulas import OPEN_TEXT, Formula, formula_of
+from .kits import Kit, asked_by
 
 ANY_METHOD = "*"
 WEBSOCKET = "WEBSOCKET"
@@ -43,6 +41,7 @@ class Operation:
         cases: what it needs, by path: the last case is about all paths that no other one is about.
         route: the route, with its path below ``at``.
         at: the path of the application or router that it is mounted with.
+        asking: the guards of its routers and its other dependencies, in order, each with the kit that it asks.
     """
 
     method: str
@@ -54,6 +53,7 @@ class Operation:
     cases: tuple[Case, ...]
     route: ServedRoute = field(repr=False, compare=False)
     at: str = field(repr=False, compare=False)
+    asking: tuple[tuple[Any, Kit], ...] = field(repr=False, compare=False)
 
     @property
     def certain(self) -> bool:
@@ -77,7 +77,7 @@ class Operation:
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The rules that decide about it, each once."""
-        found = (said.choice.rule for case in self.cases for said in case.said if said.choice is not None)
+        found = (said.choice.rule for said in self.said if said.choice is not None)
         return tuple(dict.fromkeys(rule for rule in found if rule is not None))
 
     @property
@@ -88,8 +88,14 @@ class Operation:
     @property
     def said_by(self) -> tuple[str, ...]:
         """Who asks for something: ``"gate"``, ``"router"``, ``"dependency"``."""
-        asking = {said.by for case in self.cases for said in case.said if said.requirement is not None}
+        asking = {said.by for said in self.said if said.requirement is not None}
         return tuple(by for by in ("gate", "router", "dependency") if by in asking)
+
+    @property
+    def said(self) -> Iterator[Said]:
+        """What everybody says who decides about it, path by path."""
+        for case in self.cases:
+            yield from case.said
 
     @property
     def formulas(self) -> tuple[tuple[str | None, Formula], ...]:
@@ -97,20 +103,17 @@ class Operation:
         return tuple((case.where, formula_of(case.requirement)) for case in self.cases)
 
 
-def operations_of(
-    app: Starlette, services: Services[Any], guards: dict[Starlette, RouterGuard | None]
-) -> list[Operation]:
+def operations_of(app: Starlette, kits: tuple[Kit, ...]) -> list[Operation]:
     """Everything that an application serves, mounted applications included, by path and method.
 
     Args:
         app: the application.
-        services: of the kit whose people are meant.
-        guards: the applications that the kit is installed on, each with its guard.
+        kits: its kits, the audited one first.
     """
     found: dict[Operation, None] = {}
     for at, place, route in routes_below(app):
-        route_here = _as_seen_by(place, route, services, guards)
-        for method, cases in _cases_by_method(route_here, at, services, guards.get(app)):
+        asking = _asking(place, route, kits)
+        for method, cases in _cases_by_method(route, [_Asked(kit, place, at, route, asking) for kit in kits]):
             kind = _kind(route, at, place)
             made = Operation(
                 method=WEBSOCKET if kind == "websocket" else method,
@@ -120,57 +123,63 @@ def operations_of(
                 tags=route.tags,
                 is_marked=route.is_public,
                 cases=cases,
-                route=route_here,
+                route=route,
                 at=at,
+                asking=asking,
             )
             found[made] = None
     return sorted(found, key=lambda each: (each.path, each.method))
 
 
-def _as_seen_by(
-    place: Place, route: ServedRoute, services: Services[Any], guards: dict[Starlette, RouterGuard | None]
-) -> ServedRoute:
-    """The route with what asks for this kit's session: a mounted application may have a gate, or a kit, of its own."""
-    dependencies = route.dependencies
-    for app in (*place.around[1:], place.app) if place.around else ():
-        kits = [each.kit for each in installed(app)]
-        if kits and services.kit not in kits:
-            dependencies = tuple(
-                call for call in dependencies if isinstance(call, Required) and call.kit is services.kit
-            )
-        inner = guards.get(app)
-        dependencies = (*dependencies, *([inner] if inner is not None else []))
-    return replace(route, dependencies=dependencies)
+def _asking(place: Place, route: ServedRoute, kits: tuple[Kit, ...]) -> tuple[tuple[Any, Kit], ...]:
+    """The dependencies of a route, each with the kit that it asks, if it asks any."""
+    found = ((call, asked_by(kits, place, call)) for call in route.dependencies)
+    return tuple((call, kit) for call, kit in found if kit is not None)
 
 
-def _cases_by_method(
-    route: ServedRoute, at: str, services: Services[Any], guard: RouterGuard | None
-) -> Iterator[tuple[str, tuple[Case, ...]]]:
+class _Asked:
+    """One kit, asked about one route."""
+
+    def __init__(
+        self, kit: Kit, place: Place, at: str, route: ServedRoute, asking: tuple[tuple[Any, Kit], ...]
+    ) -> None:
+        self.kit = kit
+        self.gates = list(kit.gates(place, at))
+        self.route = replace(route, dependencies=tuple(call for call, asked in asking if asked is kit))
+
+    @property
+    def guards(self) -> Iterator[RouterGuard]:
+        yield from (guard for guard, _ in self.gates)
+        yield from (call for call in self.route.dependencies if isinstance(call, RouterGuard))
+
+    def cases(self, method: str) -> list[Case]:
+        return self.kit.cases(self.route, method, self.gates)
+
+
+def _cases_by_method(route: ServedRoute, asked: list[_Asked]) -> Iterator[tuple[str, tuple[Case, ...]]]:
     """What each method needs. A method that needs what the one for all others does has no line of its own."""
     if isinstance(route.original, WebSocketRoute):
-        yield "GET", _cases(route, "GET", at, services, guard)
+        yield "GET", _cases(asked, "GET")
         return
     methods = _methods(route)
     if methods is not None:
-        by_method = {method: _cases(route, method, at, services, guard) for method in methods}
+        by_method = {method: _cases(asked, method) for method in methods}
         if by_method.get("HEAD") is not None and _same(by_method.get("GET"), by_method["HEAD"]):
             del by_method["HEAD"]
         yield from by_method.items()
         return
-    others = _cases(route, "", at, services, guard)
-    guards = [each for each in (guard, *route.dependencies) if isinstance(each, RouterGuard)]
-    for method in sorted({name for each in guards for rule in each.rules for name in rule.methods or ()}):
-        own = _cases(route, method, at, services, guard)
+    others = _cases(asked, "")
+    rules = [rule for each in asked for guard in each.guards for rule in guard.rules]
+    for method in sorted({name for rule in rules for name in rule.methods or ()}):
+        own = _cases(asked, method)
         if not _same(own, others):
             yield method, own
     yield ANY_METHOD, others
 
 
-def _cases(
-    route: ServedRoute, method: str, at: str, services: Services[Any], guard: RouterGuard | None
-) -> tuple[Case, ...]:
+def _cases(asked: list[_Asked], method: str) -> tuple[Case, ...]:
     """The cases of one method. One that needs what the others do says nothing of its own."""
-    found = list(combined(route, method, services, guard, at))
+    found = list(together([each.cases(method) for each in asked]))
     if all(_asks_alike(each, found[-1]) for each in found):
         return (found[-1],)
     return tuple(found)

@@ -9,11 +9,14 @@ from typing import cast
 from ..access import NO_SEGMENTS, Segments, Subject
 from ..errors import ConfigurationError
 from ..requirements import Requirement, folded, kind_of
+from .elsewhere import Elsewhere
 from .formulas import Atom
 
 ANONYMOUS = "anonymous"
 _KINDS = "role:admin, permission:reports:write, user:42, signed_in, fresh:600s, owner:user_id and custom:<name of a function>"
-_ATOM = re.compile(r"(?:role|permission|user|owner|custom):.+|fresh:\d+(?:\.\d+)?s|signed_in", re.DOTALL)
+_ATOM = re.compile(
+    r"(?:[A-Za-z0-9_.\-]+/)?(?:(?:role|permission|user|owner|custom):.+|fresh:\d+(?:\.\d+)?s|signed_in)", re.DOTALL
+)
 _NAMED = re.compile(r"(?P<name>[^=:,]+)=(?P<atoms>.*)", re.DOTALL)
 
 
@@ -24,7 +27,8 @@ class Person:
     Attributes:
         name: what tables call them.
         atoms: ``role:admin``, ``permission:reports:write``, ``user:42`` (the ``user_id``), ``signed_in``; and what else is
-            to hold of them: ``fresh:600s``, ``owner:user_id``, ``custom:paid``.
+            to hold of them: ``fresh:600s``, ``owner:user_id``, ``custom:paid``. What they have with another kit has its
+            name before it: ``staff/role:lead``.
     """
 
     name: str
@@ -53,8 +57,12 @@ class Person:
 
     @property
     def is_nobody(self) -> bool:
-        """Whether nobody is signed in."""
-        return not self.atoms
+        """Whether nobody is signed in with the audited kit."""
+        return all(Atom(atom).kit for atom in self.atoms)
+
+    def known_to(self, kit: str) -> "Person":
+        """The same person as another kit knows them."""
+        return Person(self.name, frozenset(Atom(atom).there.text for atom in self.atoms if Atom(atom).kit == kit))
 
     def subject(self, segments: Segments = NO_SEGMENTS) -> Subject:
         """The person as requirements ask for somebody; ``access`` hooks are left out, for atoms are what they would give."""
@@ -131,6 +139,9 @@ def _reasons(verdicts: list[Verdict]) -> tuple[str, ...]:
 
 
 def _verdict_of_leaf(leaf: Requirement, person: Person, subject: Subject) -> Verdict:
+    if isinstance(leaf, Elsewhere):
+        found = verdict(leaf.asked, person.known_to(leaf.kit), subject.segments)
+        return Verdict(found.holds, tuple(map(leaf.reason, found.reasons)))
     kind = kind_of(leaf)
     if leaf.name in person.atoms:
         return MET

@@ -56,6 +56,45 @@ def test_what_another_kit_s_guard_protects_is_not_open() -> None:
     assert kit.audit(app).findings == []
 
 
+def both_kits(app: FastAPI, own: RouterGuard | None, other: RouterGuard | None) -> list[tuple[str, str]]:
+    """What the audit of one kit finds on an application that has another one too."""
+    kit, staff = new_kit(secret_key=STRONG), new_kit(name="staff")
+    kit.install(app, guard=own)
+    staff.install(app, guard=other)
+    return [(each.code, each.at) for each in kit.audit(app).findings]
+
+
+def test_what_another_kit_s_guard_opens_or_has_as_its_login_page_is_meant_to_be_open() -> None:
+    app = app_of("/staff/login", "/staff/help", "/staff/b", methods=("GET", "POST"))
+    other = RouterGuard([Rule("/staff/help", public=True)], login_path="/staff/login")
+
+    assert both_kits(app, None, other) == [("open-write", "POST /staff/b")]
+
+
+def test_a_page_for_everybody_that_another_kit_s_guard_shuts_is_found() -> None:
+    own, other = RouterGuard([Rule("/a")], login_path="/login"), RouterGuard(global_protect=True)
+
+    assert both_kits(app_of("/a", "/login"), own, other) == [("shut-page", "/login")]
+
+
+def test_a_dependency_on_one_kit_is_not_alone_beside_a_rule_of_another_s() -> None:
+    app, kit, staff = app_of("/api/a"), new_kit(secret_key=STRONG), new_kit(secret_key=STRONG, name="staff")
+    app.add_api_route("/api/b", endpoint, dependencies=[Depends(staff.require_role("boss"))])
+    kit.install(app, guard=RouterGuard([Rule("/api/a")]))
+    staff.install(app)
+
+    assert kit.audit(app).findings == staff.audit(app).findings == []
+
+
+def test_the_documentation_is_open_alone_where_several_kits_protect_the_rest() -> None:
+    app = FastAPI()
+    app.add_api_route("/a", endpoint)
+    app.add_api_route("/b", endpoint)
+    found = both_kits(app, RouterGuard([Rule("/a")]), RouterGuard([Rule("/b")]))
+
+    assert {code for code, _ in found} == {"open-docs"}
+
+
 def test_origins_need_no_trust_where_none_is_asked_for() -> None:
     app = app_of("/a")
     app.add_middleware(CORSMiddleware, allow_origins=["https://front.example"], allow_credentials=True)

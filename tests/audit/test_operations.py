@@ -123,8 +123,8 @@ def test_dependencies_on_another_kit_are_another_kit_s() -> None:
     kit.install(app)
     staff.install(app)
 
-    assert [each.needs for each in kit.audit(app).operations] == ["open", "role:admin"]
-    assert [each.needs for each in staff.audit(app).operations] == ["role:admin", "open"]
+    assert [each.needs for each in kit.audit(app).operations] == ["staff/role:admin", "role:admin"]
+    assert [each.needs for each in staff.audit(app).operations] == ["role:admin", "session/role:admin"]
 
 
 def test_a_mounted_application_with_a_kit_of_its_own_asks_its_own_people() -> None:
@@ -135,7 +135,7 @@ def test_a_mounted_application_with_a_kit_of_its_own_asks_its_own_people() -> No
     inner.install(sub)
     kit.install(app, guard=RouterGuard(global_protect=True))
 
-    assert [each.needs for each in kit.audit(app).operations] == ["signed_in"]
+    assert [each.needs for each in kit.audit(app).operations] == ["signed_in & inner/role:admin"]
     assert [each.needs for each in inner.audit(sub).operations] == ["role:admin"]
 
 
