@@ -1,7 +1,9 @@
 """Deciding about one request: once more, on what the store says now, where a decision would stand on what was read long ago."""
 
 from collections.abc import Awaitable
+from typing import Any
 
+from ..backends.base import Loaded
 from .changes import Action
 from .codec import M
 from .handed import Handed
@@ -15,6 +17,9 @@ class JudgedSession(LoadedSession[M]):
     """A request's session as far as decisions about it go."""
 
     __slots__ = ()
+
+    loaded: Loaded | None
+    before: Any
 
     def settle_now(self) -> Awaitable[None]:
         """Find out who is signed in to decide about it: as ``settle`` does, but once more where that was long ago."""

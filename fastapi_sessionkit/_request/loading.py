@@ -38,6 +38,7 @@ class LoadedSession(MarkedSession[M]):
     __slots__ = ()
 
     asked: bool
+    loaded: Loaded | None
     before: Any
 
     async def load(self) -> M | None:
