@@ -34,10 +34,15 @@ def wheel(built: Path) -> Path:
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment that has the wheel, what it needs itself, and nothing else."""
     folder = tmp_path_factory.mktemp("installed")
-    run(sys.executable, "-m", "venv", str(folder))
+    run(sys.executable, "-m", "venv", "--without-pip", str(folder))
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    run(str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", str(wheel))
+    install(python, str(wheel))
     return python
+
+
+def install(python: Path, *packages: str) -> None:
+    pip = (sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check")
+    run(*pip, "install", "-q", "--no-compile", *packages)
 
 
 def run(*command: str, **environment: str) -> str:
@@ -103,7 +108,7 @@ def test_its_command_says_what_it_lacks(python: Path) -> None:
 
 def test_readme_application_runs_on_the_wheel(python: Path, tmp_path: Path) -> None:
     """With what its form and its test client need; ``fastapi[standard]``, which README names, brings both and more."""
-    run(str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "python-multipart", "httpx2")
+    install(python, "python-multipart", "httpx2")
     page = blocks(README.read_text(encoding="utf-8"))
     main = tmp_path / "main.py"
     main.write_text("\n\n".join(block.code for block in page if block.language == "python"), encoding="utf-8")
