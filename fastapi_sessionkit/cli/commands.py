@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
 from ..audit import Change, Explanation, Operation, Person, Step
 from ..audit.acceptance import accepted_findings, reason_for, unused
@@ -34,7 +35,38 @@ from .pages import matrix_page, routes_page
 
 T = TypeVar("T")
 
+# What Typer, or Click below older ones, raises for arguments that don't fit. It has no public name of its own.
+_Misused: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+class OneLine(TyperGroup):
+    """Says in one line what is wrong with the arguments."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """See Typer's; reads the arguments before the command's name."""
+        with _in_one_line():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """See Typer's; reads those of the command, and runs it."""
+        with _in_one_line():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except _Misused as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            raise
+        message = str(error.format_message()).replace("Value error, ", "").rstrip(".")  # type: ignore[attr-defined]
+        command = getattr(getattr(error, "ctx", None), "command_path", "sessionkit")
+        _give_up(f"{message}. See {command} --help")
+
+
 app: typer.Typer = typer.Typer(
+    cls=OneLine,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
