@@ -65,3 +65,25 @@ def test_operations_are_grouped_by_tag(page: "Page") -> None:
     assert page.locator("tr.group").all_inner_texts() == [
         "frontend", "mount", "operation", "page", "pages", "route", "static", "websocket"
     ]  # fmt: skip
+
+
+def colour_of(page: "Page", name: str) -> str:
+    return str(page.evaluate(f"getComputedStyle(document.body).{name}"))
+
+
+def test_it_is_dark_where_the_reader_wants_that(page: "Page") -> None:
+    page.emulate_media(color_scheme="light")
+    light = colour_of(page, "backgroundColor"), colour_of(page, "color")
+    page.emulate_media(color_scheme="dark")
+
+    assert (colour_of(page, "backgroundColor"), colour_of(page, "color")) == ("rgb(20, 24, 29)", "rgb(230, 233, 237)")
+    assert light != ("rgb(20, 24, 29)", "rgb(230, 233, 237)")
+
+
+def test_on_paper_it_is_black_on_white_and_has_all_rows_and_no_filters(page: "Page") -> None:
+    page.emulate_media(media="print", color_scheme="dark")
+
+    assert (colour_of(page, "backgroundColor"), colour_of(page, "color")) == ("rgb(255, 255, 255)", "rgb(0, 0, 0)")
+    assert page.get_by_role("searchbox").is_hidden()
+    frame = page.locator(".frame")
+    assert frame.evaluate("frame => frame.scrollHeight <= frame.clientHeight")
