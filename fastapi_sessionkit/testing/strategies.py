@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
 from hypothesis import reject
 from hypothesis import strategies as st
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import AwareDatetime, BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from .._request.codec import SessionCodec
@@ -116,7 +116,7 @@ def _of_type(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]
         return _of_type(arguments[0], (*arguments[1:], *metadata))
     if origin in (Union, UnionType):
         return st.one_of([_of_type(each, metadata) for each in arguments])
-    if origin in _COLLECTIONS and any(map(_has_models, arguments)):
+    if origin in _COLLECTIONS and any(map(_has_pydantics, arguments)):
         made: st.SearchStrategy[Any] = _COLLECTIONS[origin](
             *(_of_type(each, ()) for each in arguments if each is not ...)
         )
@@ -124,13 +124,21 @@ def _of_type(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]
     return _of_plain_type(annotation, metadata)
 
 
+# Types of Pydantic's own, of which Hypothesis would guess values that can't be.
+_PYDANTICS: dict[Any, st.SearchStrategy[Any]] = {
+    AwareDatetime: st.datetimes(timezones=st.just(UTC)),
+    SecretStr: st.text().map(SecretStr),
+    SecretBytes: st.text().map(lambda text: SecretBytes(text.encode())),
+}
+
+
 def _of_plain_type(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
     bounds = list(_bounds(metadata))
     pattern = next((each.pattern for each in bounds if isinstance(getattr(each, "pattern", None), str)), None)
     if annotation is str and pattern is not None:
         return st.from_regex(pattern)
-    if annotation is AwareDatetime:
-        return st.datetimes(timezones=st.just(UTC))
+    if isclass(annotation) and annotation in _PYDANTICS:
+        return _PYDANTICS[annotation]
     understood = [each for each in bounds if isinstance(each, _UNDERSTOOD)]
     bounded: Any = Annotated[annotation, *understood] if understood else annotation
     return st.from_type(bounded)
@@ -148,9 +156,10 @@ _COLLECTIONS: dict[Any, Any] = {
 """How those are made whose parts are models."""
 
 
-def _has_models(annotation: Any) -> bool:
-    is_model = isclass(annotation) and issubclass(annotation, BaseModel)
-    return is_model or any(map(_has_models, get_args(annotation)))
+def _has_pydantics(annotation: Any) -> bool:
+    """Whether there are models in it, or other types of Pydantic's."""
+    is_one = isclass(annotation) and (issubclass(annotation, BaseModel) or annotation in _PYDANTICS)
+    return is_one or any(map(_has_pydantics, get_args(annotation)))
 
 
 def _bounds(metadata: Iterable[Any]) -> Iterator[Any]:

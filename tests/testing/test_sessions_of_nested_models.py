@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, HttpUrl, PositiveInt
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, HttpUrl, PlainSerializer, PositiveInt, SecretStr
 
 from fastapi_sessionkit import ConfigurationError, Session
 from fastapi_sessionkit.testing import sessions_of
@@ -42,11 +42,23 @@ class WithTime(Session):
     paid_at: AwareDatetime
 
 
+def revealed(secret: SecretStr) -> str:
+    return secret.get_secret_value()
+
+
+Pin = Annotated[SecretStr, PlainSerializer(revealed, when_used="json")]
+
+
+class WithSecrets(Session):
+    pin: Pin
+    others: list[Pin]
+
+
 class WithAddressFrom(Session):
     url: HttpUrl
 
 
-@pytest.mark.parametrize("model", [WithAddress, WithItems, WithEither, WithTime])
+@pytest.mark.parametrize("model", [WithAddress, WithItems, WithEither, WithTime, WithSecrets])
 def test_models_within_a_session_are_made_too(model: type[Session]) -> None:
     @settings(max_examples=20)
     @given(sessions_of(model))
