@@ -93,3 +93,17 @@ def test_a_thread_that_died_of_another_loop_keeps_nobody_waiting(store: SQLStore
     reader._thread.join()  # noqa: SLF001
 
     assert stays.run_until_complete(asyncio.wait_for(store.get("a"), 10)) is None
+
+
+@pytest.mark.parametrize("head_start", [0.0, 0.05])
+def test_a_loop_that_ends_while_the_last_one_closes_is_told_nothing(store: SQLStore, head_start: float) -> None:
+    async def end_both() -> None:
+        await store.get("a")
+        shared = connections(store)
+        keep_busy(store)
+        closing = asyncio.create_task(store.aclose())
+        await asyncio.sleep(head_start)
+        await shared.settle()
+        await closing
+
+    asyncio.run(asyncio.wait_for(end_both(), 8))

@@ -78,12 +78,16 @@ class SQLiteConnections:
         return all(_thread_is_alive(connection) for connection in (self._reader, self._writer))
 
     async def settle(self) -> None:
-        """See ``Connections.settle``. A thread does one thing after the other, also what whoever waited has given up."""
+        """See ``Connections.settle``. A thread does one thing after the other, also what whoever waited has given up.
+
+        The last event loop may close them meanwhile. Closing waits in the same line, so what was begun is over then too.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(_SETTLE_SECONDS):
                 for connection in (self._reader, self._writer):
                     if _thread_is_alive(connection):
-                        await connection.execute_fetchall("SELECT 1")
+                        with suppress(sqlite3.ProgrammingError, ValueError):  # how SQLite and its driver say "closed"
+                            await connection.execute_fetchall("SELECT 1")
 
     def abandon(self) -> None:
         """See ``Connections.abandon``. From a thread without an event loop: the driver would answer the one that runs here."""
