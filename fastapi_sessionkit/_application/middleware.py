@@ -143,9 +143,8 @@ class SessionMiddleware:
             if self.preload and any(pattern.matches(route_path(scope)) for pattern in self.preload):
                 await own.settle()
         except HTTPException as refusal:
-            if isinstance(
-                self.app, SessionMiddleware
-            ):  # that kit's turn comes yet, and what answers may ask for its session
+            if isinstance(self.app, SessionMiddleware):
+                # That kit's turn comes yet, and what answers may ask for its session.
                 scope[_REFUSED] = refusal
                 await self.app(scope, receive, send)
             else:

@@ -117,7 +117,7 @@ async def opened(*args: Any, **options: Any) -> aiosqlite.Connection:
     thread.daemon = True  # as SQLAlchemy does it: no thread keeps the process
     try:
         return await connection
-    except BaseException:
+    except Exception:  # whoever is cancelled does not wait: opening may hang, as on a network drive that is gone
         while thread.is_alive():  # noqa: ASYNC110 - the driver tells nobody
             await asyncio.sleep(_LOOK_SECONDS)
         raise
