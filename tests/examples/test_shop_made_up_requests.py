@@ -6,6 +6,7 @@ import pytest
 import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import (
     content_type_conformance,
@@ -14,9 +15,13 @@ from schemathesis.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from schemathesis.generation.hypothesis import setup
 
 from examples.shop.app import app
 from tests.examples.conftest import Visit
+
+# Otherwise it puts a printer that says nothing into Hypothesis, and every later failure of this process is without values.
+setup._is_patched = True  # type: ignore[attr-defined]  # noqa: SLF001
 
 SCHEMA: Any = schemathesis.openapi.from_asgi("/openapi.json", app)
 OPERATIONS = [found.ok() for found in SCHEMA.get_all_operations()]
@@ -49,6 +54,19 @@ def test_every_answer_to_a_made_up_request_is_documented(operation: Any, usernam
         assert answer.status_code in allowed
 
     try_out()
+
+
+def test_hypothesis_still_reports_what_it_tried() -> None:
+    """In all tests that run in one process with these."""
+
+    @settings(database=None)
+    @given(number=st.sampled_from([7]))
+    def fails(number: int) -> None:
+        raise AssertionError
+
+    with pytest.raises(AssertionError) as found:
+        fails()
+    assert "number=7" in "".join(found.value.__notes__)
 
 
 def test_there_is_something_to_make_requests_up_for() -> None:
