@@ -4,6 +4,7 @@ Hypothesis tries the same examples in every run, so that what a run says is abou
 tried by ``pytest --hypothesis-profile=others``.
 """
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -59,6 +60,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test about what has run comes when everything has."""
     items.sort(key=lambda item: item.name.startswith("test_last_of_all_"))
+
+
+def pytest_collection_finish() -> None:
+    """What every module has brought stays: a test that collects garbage need not look through all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
