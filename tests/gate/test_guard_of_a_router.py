@@ -1,5 +1,7 @@
 """The gate and the guard of a router give the same answers."""
 
+from functools import cache
+
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 
@@ -37,6 +39,12 @@ def guarded_by(way: str, kit: SessionKit[Session]) -> FastAPI:
     return app
 
 
+@cache
+def application(way: str) -> tuple[FastAPI, SessionKit[Session]]:
+    kit = new_kit(trusted_origins=["https://front.example"])
+    return guarded_by(way, kit), kit
+
+
 @pytest.mark.parametrize("session", [None, CUSTOMER, ADMIN, Session(user_id="w", permissions=("write",))])
 @pytest.mark.parametrize(
     "path", ["/r/open", "/r/admin", "/r/admin/x/", "/r/write", "/r/out/x", "/r/raising", "/r/any", "/r/no"]
@@ -50,8 +58,8 @@ def test_the_gate_and_the_router_s_dependency_give_the_same_answer(
 ) -> None:
     answers = []
     for way in ("gate", "router"):
-        kit = new_kit(trusted_origins=["https://front.example"])
-        client = client_of(guarded_by(way, kit))
+        app, kit = application(way)
+        client = client_of(app)
         if session is not None:
             signed_in(client, kit, session)
         response = client.request(method, path, headers=headers)
