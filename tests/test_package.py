@@ -146,6 +146,8 @@ LAYERS = [
     {"_request.codec", "_request.changes"},
     {"access"},
     {"backends.stored", "backends.signed"},
+    {"backends.adopting"},
+    {"backends.records"},
     {"backends.base"},
     {"stores.base"},
     {"errors"},
