@@ -60,13 +60,20 @@ def kits_of(app: Starlette, services: Services[Any], guards: Guards) -> tuple[Ki
     """The audited kit, and then every other that is on the application or on what is mounted there."""
     found: dict[object, Services[Any]] = {each.kit: each for place in places(app) for each in installed(place.app)}
     found.pop(services.kit, None)
-    return (Kit(services, guards), *(_other_kit(app, each) for each in found.values()))
+    every: list[Any] = [services.kit, *found]
+    return (Kit(services, guards), *(_other_kit(app, each, label_of(each.kit, every)) for each in found.values()))
 
 
-def _other_kit(app: Starlette, services: Services[Any]) -> Kit:
-    kit: Any = services.kit
-    apps = [place.app for place in places(app) if kit in (each.kit for each in installed(place.app))]
-    return Kit(services, {each: gate_of(each, kit)[0] for each in apps}, kit.name)
+def _other_kit(app: Starlette, services: Services[Any], name: str) -> Kit:
+    apps = [place.app for place in places(app) if services.kit in (each.kit for each in installed(place.app))]
+    return Kit(services, {each: gate_of(each, services.kit)[0] for each in apps}, name)
+
+
+def label_of(kit: Any, kits: Iterable[Any]) -> str:
+    """What tells a kit from the others: its name or, where another one has the same, what OpenAPI calls its scheme."""
+    is_alone = [each.name for each in kits].count(kit.name) == 1
+    label: str = kit.name if is_alone else kit.scheme_name
+    return label
 
 
 def asked_by(kits: tuple[Kit, ...], place: Place, call: Any) -> Kit | None:

@@ -13,7 +13,10 @@ from .elsewhere import Elsewhere
 from .formulas import Atom
 
 ANONYMOUS = "anonymous"
-_KINDS = "role:admin, permission:reports:write, user:42, signed_in, fresh:600s, owner:user_id and custom:<name of a function>"
+_KINDS = (
+    "role:admin, permission:reports:write, user:42, signed_in, fresh:600s, owner:user_id and custom:<name of a function>; of another "
+    "kit each with that kit's name before it, staff/role:lead"
+)
 _ATOM = re.compile(
     r"(?:[A-Za-z0-9_.\-]+/)?(?:(?:role|permission|user|owner|custom):.+|fresh:\d+(?:\.\d+)?s|signed_in)", re.DOTALL
 )

@@ -18,6 +18,7 @@ from .._request.lookup import installed
 from .._request.mapping import RequestData
 from ..audit import Audit
 from ..audit.acceptance import PROJECT, project_settings
+from ..audit.kits import label_of
 from ..kit import SessionKit
 
 _USUAL = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
@@ -137,10 +138,11 @@ def _kit_on(app: Starlette, name: str | None) -> SessionKit[Any]:
         if isinstance(kit := services.kit, SessionKit) and not issubclass(kit.model, RequestData)
     ]
     people = [kit for kit in kits if not kit.services.anonymous] or kits
-    names = ", ".join(kit.name for kit in kits)
+    labels = {kit: label_of(kit, kits) for kit in kits}
+    names = ", ".join(labels.values())
     if not kits:
         raise UsageError("No SessionKit is installed on this application: kit.install(app)")
-    chosen = people if name is None else [kit for kit in kits if kit.name == name]
+    chosen = people if name is None else [kit for kit in kits if name in {kit.name, labels[kit]}]
     if not chosen:
         raise UsageError(f"No SessionKit there is called {name!r}: there is {names}")
     if len(chosen) > 1:

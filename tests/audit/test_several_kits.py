@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from fastapi_sessionkit import (
     Access,
     ConfigurationError,
+    CookieSettings,
     RouterGuard,
     Rule,
     Session,
@@ -347,3 +348,18 @@ def test_a_function_of_another_kit_is_known_by_its_name_and_its_source() -> None
 def test_a_lock_with_a_freshness_of_another_kit_that_is_no_number_is_none() -> None:
     with pytest.raises(ConfigurationError, match="fresh takes seconds"):
         audit_beside_staff(None).compare("GET  /a  staff/fresh:soon")
+
+
+def test_a_kit_of_the_same_name_is_told_apart_by_its_scheme() -> None:
+    app = FastAPI()
+    customers, staff = (new_kit(secret_key=STRONG, cookie=CookieSettings(name=name)) for name in ("customers", "staff"))
+    app.add_api_route("/mine", endpoint, dependencies=[Depends(customers.require_role("r"))])
+    app.add_api_route("/theirs", endpoint, dependencies=[Depends(staff.require_role("r"))])
+    customers.install(app)
+    staff.install(app)
+
+    audit = customers.audit(app)
+
+    assert audit.explain("GET", "/mine", "role:r").allowed
+    assert not audit.explain("GET", "/theirs", "role:r").allowed
+    assert audit.explain("GET", "/theirs", "staff_cookie/role:r").allowed

@@ -205,6 +205,19 @@ def test_one_of_several_kits_is_named(project: Project) -> None:
     assert project.json("routes", "--kit", "staff", "--json")
 
 
+def test_of_two_kits_with_one_name_the_scheme_is_named(project: Project) -> None:
+    project.write(
+        "main.py",
+        "from fastapi import FastAPI\nfrom fastapi_sessionkit import CookieSettings, SessionKit\napp = FastAPI()\n"
+        "for name in ('customers', 'staff'):\n"
+        "    SessionKit(secret_key='k' * 40, cookie=CookieSettings(name=name)).install(app)\n",
+    )
+
+    assert "--kit and one of customers_cookie, staff_cookie" in project.run("routes", code=2).stderr
+    assert "--kit and one of customers_cookie" in project.run("routes", "--kit", "session", code=2).stderr
+    assert project.json("routes", "--kit", "staff_cookie", "--json")
+
+
 def test_the_module_is_a_command(project: Project) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "fastapi_sessionkit", "routes"],
