@@ -1,18 +1,21 @@
 """Who had a secret for a while signs times that no clock has said yet: nothing of it outlives the absolute lifetime."""
 
 import asyncio
+import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fastapi_sessionkit import CookieBackend, SessionKit, SessionRecord
+from fastapi_sessionkit.backends.base import absence_of
 from tests.backends.support import browser_with, every_cookie_backend, opened
 from tests.support import COOKIE, SECRET, AppSession, Clock, app_kit
 
 NEXT_SECRET = "the secret that comes after the one that leaked"
 DAY = 86_400.0
 YEAR_9998 = 253_339_228_800.0
+YEAR_9999 = 253_370_764_800.0
 
 
 def token_of(encrypt: bool, clock: Clock, **times: Any) -> str:
@@ -39,6 +42,19 @@ def test_attack_a_session_that_begins_in_the_future_opens_nothing(
 
     assert opened(kit, token_of(encrypt, clock)) is not None
     assert opened(kit, token) is None
+
+
+@every_cookie_backend
+@pytest.mark.parametrize("time", ["created_at", "authenticated_at", "last_seen_at", "expires_at"])
+@pytest.mark.parametrize("forged", [math.nan, math.inf, -math.inf, -1.0, YEAR_9999])
+def test_attack_a_time_that_no_date_can_hold_opens_nothing(
+    time: str, forged: float, encrypt: bool, clock: Clock
+) -> None:
+    kit = after_the_leak(encrypt, clock)
+    token = token_of(encrypt, clock, **{time: forged})
+
+    assert opened(kit, token) is None
+    assert absence_of(kit.backend, token.encode()) == "malformed"
 
 
 @every_cookie_backend
