@@ -197,7 +197,6 @@ class SessionKit(Generic[M]):
             data_of=partial(data_of, codec, transport),
             evicted=self._tell_evicted,
         )
-        self.backend.bind(context)
         if anonymous:
             require_fresh_session(codec)
         self.services: Services[M] = Services(
@@ -218,6 +217,8 @@ class SessionKit(Generic[M]):
             elsewhere=None if elsewhere is None else elsewhere.session_service(),
             old=old_sessions(self.backend, transport, anonymous=anonymous),
         )
+        self._purge_every = None if purge_every is None else in_seconds(purge_every, "purge_every")
+        self.backend.bind(context)  # last of what may fail: it belongs to one kit, and to none that could not be made
 
         self.require_session: Required[M] | Given[M] = (
             Given(signed_in, self, "kit.require_session")
@@ -226,7 +227,6 @@ class SessionKit(Generic[M]):
         )
         """The session; raises ``NotAuthenticated`` (401) when nobody is signed in. An anonymous kit always has one."""
         self._installed: list[tuple[Starlette, RouterGuard | None]] = []
-        self._purge_every = None if purge_every is None else in_seconds(purge_every, "purge_every")
         self.sessions: SessionManager[M] = SessionManager(self.services)
 
     def install(

@@ -70,8 +70,8 @@ class CookieBackend:
     def bind(self, context: BackendContext) -> None:
         """Take the kit's keys."""
         refuse_second_kit(self, self._context)
-        self._context, self._clock = context, context.clock
         self._seal, unseal = _encryption(context) if self._encrypt else _signing(context)
+        self._context, self._clock = context, context.clock
         if self._starlette is not None:
             self._starlette.bind(self._clock, self._token)
         self._unsealed = lru_cache(maxsize=_REMEMBERED)(lambda token: Loaded(_unpack(unseal(token))))

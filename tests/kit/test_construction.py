@@ -14,6 +14,7 @@ from fastapi_sessionkit import (
     CookieSettings,
     MemoryStore,
     Session,
+    SessionBackend,
     SessionKit,
     StoreBackend,
 )
@@ -217,3 +218,29 @@ def test_only_in_development_the_cookie_may_travel_over_plain_http(
 def test_https_only_is_true_or_false(https_only: Any) -> None:
     with pytest.raises(ConfigurationError, match="https_only"):
         CookieSettings(https_only=https_only)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"idle_timeout": -1},
+        {"access": "none"},
+        {"trusted_origins": ["example.com"]},
+        {"rotation_grace": -1},
+        {"revalidate": print},
+        {"purge_every": 0},
+        {"anonymous": True},
+        {"max_sessions_per_user": 0},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+@pytest.mark.parametrize("backend", [CookieBackend, lambda: StoreBackend(MemoryStore())], ids=["cookie", "store"])
+def test_a_kit_that_could_not_be_made_leaves_its_backend_to_the_next(
+    backend: Callable[[], SessionBackend], wrong: dict[str, Any]
+) -> None:
+    """Somebody mends the setting in a notebook, or a test makes both."""
+    given = backend()
+    with pytest.raises(ConfigurationError):
+        SessionKit(secret_key=SECRET, backend=given, **wrong)
+
+    SessionKit(secret_key=SECRET, backend=given)
