@@ -260,13 +260,15 @@ class SessionKit(Generic[M]):
                 that, is another kit's, the application has started, an anonymous kit is given a guard, or something else
                 gives ``request.session`` too.
         """
-        check_installable(self, self.services.transport, app)
+        check_installable(self.services, app)
         if guard is not None and not isinstance(guard, RouterGuard):
             raise ConfigurationError(f"install(guard=...) takes a RouterGuard, not {guard!r}")
         if guard is not None and self.services.anonymous:
             raise ConfigurationError(f"install(guard=...): {NO_USERS}")
         mapping_cookie = mapping_cookie_of(request_session, self._cookie)
         mapping = self._mapping_kit(app, mapping_cookie) if request_session else None
+        if mapping is not None:
+            check_installable(mapping.services, app, beside=[self.services])
         preloaded = tuple(map(Pattern, require_list(preload, "install(preload=...)", '["/pages/**"]')))
         if check not in get_args(Check):
             raise ConfigurationError(f'install(check=...) is "log", "raise" or "off", not {check!r}')

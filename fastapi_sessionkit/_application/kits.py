@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -103,17 +103,18 @@ def guarded_routes(app: Starlette, gate: RouterGuard | None) -> dict[RouterGuard
     return found
 
 
-def check_installable(kit: object, transport: Transport, app: Starlette) -> None:
-    """Raise ``ConfigurationError`` where a kit can't be put on an application."""
+def check_installable(services: Services[Any], app: Starlette, beside: Sequence[Services[Any]] = ()) -> None:
+    """Raise ``ConfigurationError`` where a kit can't be put on an application, beside others that are about to be."""
     if not isinstance(app, Starlette):
         raise ConfigurationError(f"kit.install() takes the FastAPI application, not {app!r}")
     if app.middleware_stack is not None:
         raise ConfigurationError(
             "kit.install(app) came after the application had started: call it where the application is made"
         )
-    for services in installed(app):
-        other = services.transport
-        if services.kit is kit:
+    transport = services.transport
+    for others in (*installed(app), *beside):
+        other = others.transport
+        if others.kit is services.kit:
             raise ConfigurationError("This SessionKit is installed on this application already")
         if other.name == transport.name:
             raise ConfigurationError(_SAME_NAME.format(where="this application", name=transport.name))

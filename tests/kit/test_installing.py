@@ -12,18 +12,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fastapi_sessionkit import (
     ConfigurationError,
+    CookieSettings,
     MemoryStore,
     RouterGuard,
     Rule,
     clear_session,
     get_session,
+    owner,
     regenerate_session,
     set_session,
     update_session,
 )
 from fastapi_sessionkit.testing import signed_in
 from tests.kit.support import add_routes
-from tests.support import AppSession, app_kit, client_of
+from tests.support import AppSession, app_kit, client_of, new_kit
 
 # Where it may be installed
 
@@ -192,3 +194,25 @@ def test_a_kit_that_is_not_installed_says_so_though_another_is() -> None:
 
     with pytest.raises(ConfigurationError, match="this SessionKit is not installed"):
         client_of(app).get("/")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"guard": "everything"},
+        {"guard": RouterGuard(protect=[Rule("/{team}", requires=owner("team", field="rolse"))])},
+        {"preload": ["pages"]},
+        {"check": "loud"},
+        {"request_session": "yes"},
+        {"request_session": CookieSettings(name="session")},
+    ],
+    ids=["no guard", "a rule that can't be", "a path", "a check", "a mapping", "the kit's own cookie"],
+)
+def test_an_install_that_fails_leaves_the_application_as_it_was(wrong: dict[str, Any]) -> None:
+    kit, app = new_kit(), FastAPI()
+    before, handlers, openapi = list(app.user_middleware), dict(app.exception_handlers), app.openapi
+    with pytest.raises(ConfigurationError):
+        kit.install(app, **wrong)
+
+    assert (app.user_middleware, app.exception_handlers, app.openapi) == (before, handlers, openapi)
+    kit.install(app, request_session=True)
