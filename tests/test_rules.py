@@ -1,5 +1,6 @@
 """``Rule``: what it matches, what it requires, and that a rule that can't be enforced is never made."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -192,7 +193,7 @@ def test_a_pattern_may_have_1000_characters() -> None:
         pytest.param({"public": True, "allow": check}, id="public, with a check"),
         {"redirect_to": "https://evil.example"},
         {"redirect_to": "//evil.example"},
-        {"redirect_to": "/\\evil.example"},
+        pytest.param({"redirect_to": "/\\evil.example"}, id="redirect_to with a backslash"),
         {"redirect_to": "login"},
         {"redirect_to": ""},
     ],
@@ -201,6 +202,22 @@ def test_a_pattern_may_have_1000_characters() -> None:
 def test_a_condition_that_can_not_be_enforced_is_a_configuration_error(conditions: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         Rule("/a", **conditions)
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong", "advice"),
+    [
+        ("public", "yes", "is True or False"),
+        ("redirect_to", "login", "must be a path on this site"),
+        ("roles", "admin", 'takes a list such as ["user", "admin"]'),
+        ("permissions", "write", 'takes a list such as ["reports:read", "reports:write"]'),
+        ("methods", "POST", 'takes a list such as ["POST", "DELETE"]'),
+        ("methods", ["*"], 'takes one or more HTTP methods such as ["POST", "DELETE"]'),
+    ],
+)
+def test_a_mistake_is_told_with_its_setting(setting: str, wrong: Any, advice: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(f'Rule({setting}=...) {advice}')}"):
+        Rule("/a", **{setting: wrong})
 
 
 @pytest.mark.parametrize("name", ["requirement", "public", "methods", "pattern", "redirect_to"])
