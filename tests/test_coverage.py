@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from starlette.convertors import CONVERTOR_TYPES, Convertor
 from starlette.routing import Mount, compile_path
 
-from fastapi_sessionkit._paths.coverage import Coverage, coverage, covers
+from fastapi_sessionkit._paths.coverage import Coverage, coverage, covers, meet
 from fastapi_sessionkit._paths.patterns import Pattern
 from tests.test_patterns import NAME, is_plain, text_of
 
@@ -160,6 +160,7 @@ def said(answer: Coverage) -> set[bool]:
         ("/a/*", "/a/**", CERTAIN),  # in a route two stars are a text
         ("/a/b", "/a/*", NEVER),
         ("/**", "/a//b", NEVER),  # no path of these is let through
+        ("/**", "/a/./b", NEVER),
         ("/**", "/a/../b", NEVER),
         ("/**", "/a\\b", NEVER),
         ("/a", "/{x:nosuch}", POSSIBLE),
@@ -276,6 +277,17 @@ def test_covers_is_what_enumerated_paths_say(earlier: str, later: str) -> None:
     hidden, hider = Pattern(later), Pattern(earlier)
 
     assert covers(hider, hidden) is all(hider.matches(path) for path in ENUMERATED if hidden.matches(path))
+
+
+@given(patterns(2, "ab"), patterns(2, "ab"))
+@example("/a/**", "/**/b")
+@example("/a/**", "/*/b")
+@example("/a/{x}", "/a")
+def test_patterns_meet_where_a_path_is_one_of_both(first: str, second: str) -> None:
+    one, other = Pattern(first), Pattern(second)
+
+    paths = all_paths({"a", "b", "z"}, 4)
+    assert meet(one, other) is any(one.matches(path) and other.matches(path) for path in paths)
 
 
 @pytest.mark.parametrize("text", ["/" + "**/a/" * 199 + "b", "/*" * 500, "/a/*" * 250])
