@@ -24,7 +24,6 @@ _Part: TypeAlias = str | re.Pattern[str] | None
 
 _ANY_SEGMENT = re.compile("[^/]+")
 _PARTS: dict[str, _Part] = {ONE: _ANY_SEGMENT, REST: None}
-_OTHER = "*"  # stands for a segment that no pattern has as a literal
 
 # A convertor's regex that plainly matches no slash and looks at nothing but what it matches.
 _WITHIN_SEGMENT = re.compile(
@@ -82,7 +81,7 @@ def _can_match(automaton: Automaton, parts: Iterable[_Part]) -> bool:
     active = automaton.start
     for part in parts:
         if part is None:
-            active = _at_best(automaton, active)
+            active = _at_best(active)
         elif isinstance(part, str):
             active = automaton.step(active, part)
         else:
@@ -100,9 +99,9 @@ def _accepted(automaton: Automaton, part: re.Pattern[str]) -> int:
     return accepted
 
 
-def _at_best(automaton: Automaton, active: int) -> int:
-    """What any number of any segments can lead to: every atom from the first active one on."""
-    return ((1 << automaton.width) - 1) & -(active & -active)
+def _at_best(active: int) -> int:
+    """What any number of any segments can lead to: every bit from the first active atom's on."""
+    return -(active & -active)
 
 
 def _must_match(automaton: Automaton, parts: Iterable[_Part]) -> bool:
@@ -111,7 +110,7 @@ def _must_match(automaton: Automaton, parts: Iterable[_Part]) -> bool:
         if part is None:
             active = _at_worst(automaton, active)
         else:
-            active = automaton.step(active, part if isinstance(part, str) else _OTHER)
+            active = automaton.step(active, part) if isinstance(part, str) else automaton.advance(active, 0)
         if not active:
             return False
     return bool(active & automaton.ends)
