@@ -1,6 +1,7 @@
 """`RouterGuard.decide` and the constructors of guard and rule: which rule decides, and what it says."""
 
 import itertools
+import re
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -536,6 +537,25 @@ def test_a_pattern_that_can_never_match_is_refused(pattern: str) -> None:
 def test_a_guard_that_can_not_be_enforced_as_written_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         RouterGuard(**wrong)
+
+
+PAGES = ("login_path", "home_path", "reauthenticate_path")
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong", "advice"),
+    [
+        ("protect", "/admin/**", 'takes a list such as [Rule("/admin/**", role="admin")]'),
+        ("exclude", "/public/**", 'takes a list such as ["/public/**"]'),
+        ("global_protect", "no", "is True or False"),
+        ("debug", "no", "is True or False"),
+        *((page, "login", "must be a path on this site") for page in PAGES),
+        *((page, "/{name}", "is one page") for page in PAGES),
+    ],
+)
+def test_a_mistake_is_told_with_its_setting(setting: str, wrong: str, advice: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(f'RouterGuard({setting}=...) {advice}')}"):
+        RouterGuard(**{setting: wrong})  # type: ignore[arg-type]
 
 
 def test_a_rule_does_not_change_once_it_is_made() -> None:
