@@ -78,6 +78,7 @@ def index_of(texts: list[str]) -> PatternIndex[int]:
         ("/{a}", ["/a", "/b/"], ["/", "", "/a/b"]),
         ("/{a}/x/{b}", ["/a/x/b", "/x/x/x"], ["/a/x", "/a/y/b", "/a/x/b/c"]),
         ("/**/{a}", ["/x", "/x/y"], ["/", ""]),
+        ("/a/b", ["/a/b"], ["/a/a", "/b/a", "/b/b"]),
         ("/100%/caf\u00e9 x", ["/100%/caf\u00e9 x"], ["/100/caf\u00e9 x"]),
     ],
 )
@@ -173,6 +174,7 @@ def test_what_is_no_pattern_is_refused_with_advice(text: str, advice: str) -> No
         Pattern(text)
 
     assert advice in str(refused.value)
+    assert repr(text[:40])[1:-1] in str(refused.value)
 
 
 @pytest.mark.parametrize("thing", [None, 1, b"/admin", ["/admin"]])
