@@ -18,7 +18,7 @@ from fastapi_sessionkit import (
     StoreBackend,
 )
 from fastapi_sessionkit.backends import BackendContext
-from fastapi_sessionkit.backends.keys import decode
+from fastapi_sessionkit.backends.keys import decode, encode
 from fastapi_sessionkit.testing import session_of
 from tests.backends.support import Make, browser, browser_with, every_backend, every_cookie_backend, make, opened
 from tests.support import ADA, COOKIE, SECRET, AppSession, Clock, RecordingStore
@@ -184,6 +184,19 @@ def test_each_purpose_signs_with_a_key_of_its_own() -> None:
     signed = {context.signer(purpose).sign("the same") for purpose in purposes}
 
     assert len(signed) == len(purposes)
+
+
+@pytest.mark.parametrize("value", ["", "value", "a.value.with.dots", "."])
+def test_a_backend_may_sign_what_has_dots_in_it(value: str) -> None:
+    signer = BackendContext((SECRET,), "salt", lambda: 0.0, lambda: "", 4_096).signer("own")
+
+    assert signer.unsign(signer.sign(value)) == value.encode()
+
+
+def test_a_token_keeps_what_is_in_it_whatever_it_ends_with() -> None:
+    contents = [start + bytes([last]) for start in (b"", b"-", b"--") for last in range(256)]
+
+    assert [decode(encode(content)) for content in contents] == contents
 
 
 @pytest.mark.anyio
