@@ -48,13 +48,15 @@ class _Place(Generic[M]):
     """What one token led to the last time.
 
     ``ends_at`` (Unix seconds) is when its session was to end unless it was used before; 0 where that is not known.
+    ``is_foreign`` is what it is in ``Known``, also of a record that is too large to be kept.
     """
 
-    __slots__ = ("ends_at", "known")
+    __slots__ = ("ends_at", "is_foreign", "known")
 
     def __init__(self) -> None:
         self.known: Known[M] | None = None
         self.ends_at: float = 0.0
+        self.is_foreign: bool = False
 
 
 class Reader(Generic[M]):
@@ -88,7 +90,7 @@ class Reader(Generic[M]):
             ends_at, is_foreign = self._lifetimes.ends_at(record), note.issued is not self._issued
             found = Known(record, note, ends_at, touch_due_at, is_foreign)
             place.known = found if len(record.data) <= _MEMORABLE else None
-            place.ends_at = 0.0 if is_foreign else ends_at
+            place.ends_at, place.is_foreign = ends_at, is_foreign
         return None if found.is_foreign else found
 
     def expect(self, token: bytes, record: SessionRecord) -> None:
@@ -104,7 +106,7 @@ class Reader(Generic[M]):
         if reason in {"malformed", "bad_signature"}:
             return reason  # anybody can make these up: they must not displace what is remembered
         place = self._place_of(token)
-        if place.known is not None and place.known.is_foreign:
+        if place.is_foreign:
             return "bad_signature"
         if reason != "unknown_id" or not place.ends_at:
             return reason

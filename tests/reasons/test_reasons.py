@@ -8,6 +8,7 @@ import pytest
 from fastapi import Request
 
 from fastapi_sessionkit import CookieBackend, MemoryStore, SessionKit, StoreBackend
+from fastapi_sessionkit._request import reading
 from fastapi_sessionkit.reasons import Reason
 from fastapi_sessionkit.testing import signed_in
 from tests.backends.support import BACKENDS
@@ -70,8 +71,13 @@ async def test_bad_signature_after_a_deployment_with_another_secret(make: Any, s
         assert await after.reason(token) == "bad_signature"
 
 
+@pytest.mark.parametrize("is_large", [False, True], ids=["remembered", "too large to be remembered"])
 @pytest.mark.parametrize("make", BACKENDS.values(), ids=BACKENDS)
-async def test_a_bearers_token_is_no_cookie(make: Any, store: Any, clock: Clock) -> None:
+async def test_a_bearers_token_is_no_cookie(
+    make: Any, is_large: bool, store: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_large:
+        monkeypatch.setattr(reading, "_MEMORABLE", 0)
     async with site_of(make(store), clock, bearer=True) as site:
         token = (await site.send("/token")).json()
 
@@ -292,13 +298,18 @@ async def test_telling_why_asks_the_store_nothing_more(clock: Clock) -> None:
     assert store.calls == ["get"]
 
 
-async def test_a_flood_of_made_up_tokens_displaces_nothing_that_is_remembered(stored: Site) -> None:
-    token = await stored.token()
-    await stored.send("/out", token)
-    for n in range(1_100):
-        await stored.reason(f"{n}." + "A" * 43)
+@pytest.mark.parametrize("made_up", ["{}." + "A" * 43, "{}"], ids=["with a signature", "without one"])
+async def test_a_flood_of_made_up_tokens_displaces_nothing_that_is_remembered(
+    made_up: str, store: MemoryStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_REMEMBERED", 2)
+    async with site_of(store, clock) as site:
+        token = await site.token()
+        await site.send("/out", token)
+        for n in range(3):
+            await site.reason(made_up.format(n))
 
-    assert await stored.reason(token) == "ended"
+        assert await site.reason(token) == "ended"
 
 
 class Passing:
