@@ -29,6 +29,7 @@ from fastapi_sessionkit import (
     update_session,
 )
 from fastapi_sessionkit.stores.sql import SQLStore
+from tests.events.support import told
 from tests.support import ADA, COOKIE, SECRET, SITE, AppSession, Clock, RecordingStore, app_kit, client_of
 
 OLD_KEY = "the key that the old middleware has signed with"
@@ -136,6 +137,17 @@ def switched(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Switched
 @pytest.fixture
 def on_store(request: pytest.FixtureRequest, tmp_path: Any) -> Switched:
     return from_a_store()
+
+
+def test_a_session_that_is_taken_over_is_told_as_a_sign_in_that_says_so(switched: Switched) -> None:
+    events = told(switched.kit)
+    browser = switched.browser()
+    browser.get("/me")
+    browser.get("/me")
+
+    assert [(event.name, event.user_id, event.path, event.reason) for event in events] == [
+        ("signed_in", "ada", "/me", "taken over from another library")
+    ]
 
 
 # For every backend

@@ -97,6 +97,7 @@ def test_a_change_is_told_as_what_it_was(kit: SessionKit[AppSession], path: str,
     client.request("GET" if path in {"/who", "/open"} else "POST", path)
 
     assert names(events) == expected
+    assert {event.path for event in events} <= {path}
 
 
 def test_the_fingerprint_is_one_sessions_through_every_move(kit: SessionKit[AppSession], clock: Clock) -> None:
@@ -232,7 +233,22 @@ def test_a_store_that_fails_is_told(
     answer = client.request("GET" if path == "/who" else "POST", path)
 
     assert answer.status_code == 503
-    assert [(event.name, event.reason) for event in events] == [("store_error", "ConnectionError")]
+    assert [(event.name, event.path, event.reason) for event in events] == [("store_error", path, "ConnectionError")]
+
+
+def test_a_store_that_answers_nonsense_is_told_as_no_error_of_its_own(
+    stored: SessionKit[AppSession], store: RecordingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = signed_in(browser(stored), stored, ADA)
+    events = told(stored)
+
+    async def get(key: str) -> str:
+        return key
+
+    monkeypatch.setattr(store, "get", get)
+
+    assert client.get("/who").status_code == 503
+    assert [(event.name, event.reason) for event in events] == [("store_error", None)]
 
 
 def test_a_touch_that_fails_is_told_and_harms_nobody(
@@ -244,7 +260,7 @@ def test_a_touch_that_fails_is_told_and_harms_nobody(
     store.broken.add("touch")
 
     assert client.get("/who").json() == "ada"
-    assert names(events) == ["store_error"]
+    assert [(event.name, event.path) for event in events] == [("store_error", "/who")]
 
 
 def test_a_session_that_fits_no_model_any_more_is_no_sign_out(store: RecordingStore, clock: Clock) -> None:

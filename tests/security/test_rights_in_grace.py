@@ -233,6 +233,24 @@ def test_a_function_that_changes_rights_only_by_the_time_of_saving_moves(clock: 
     assert site.seen_by_the_leaked_id().role is None
 
 
+def test_a_function_that_switches_the_user_only_by_the_time_of_saving_gives_no_grace(clock: Clock) -> None:
+    site = Site(clock, Session.model_validate({"user_id": "ada", "n": 0}))
+
+    @site.app.post("/hand-over")
+    async def hand_over(request: Request) -> None:
+        session = await site.kit.require_session(request)
+        regenerate_session(request)
+        update_session(request, lambda s: {"n": s.n + 1, "user_id": "ada" if s.n == 0 else "bob"})
+        if session.model_extra == {"n": 0}:  # another request is quicker
+            other = holding(client_of(site.app), site.client.cookies[COOKIE], COOKIE)
+            other.post("/change", json={"n": 1})
+
+    response = site.client.post("/hand-over")
+
+    assert "set-cookie" in response.headers
+    assert site.seen_by_the_leaked_id() is None
+
+
 @pytest.mark.anyio
 async def test_a_switch_by_an_administrator_gives_the_old_id_no_grace(clock: Clock) -> None:
     site = Site(clock, READER)
