@@ -1,6 +1,7 @@
 """Reading ``Authorization: Bearer <token>`` (RFC 6750, section 2.1; RFC 9110, section 11.6.2) from its raw bytes."""
 
 import math
+import string
 from collections.abc import Sequence
 
 import pytest
@@ -48,6 +49,8 @@ async def test_spaces_that_the_grammar_allows_are_no_part_of_the_token(header: b
         b"Bearer token=%s",
         b"Bearer %s=",
         b"Bearer %s\x00",
+        b"Bearer %s\x0b",
+        b"Bearer %s\x0c",
         b"Bearer \xa0%s",
         b"Bearer %s\xff",
     ],
@@ -73,9 +76,23 @@ async def test_two_headers_of_other_schemes_are_nobody_too() -> None:
     assert await whom(b"Basic YWRhOmRlbW8=", b"Basic ZXZlOmRlbW8=") == "nobody"
 
 
+def read_headers(*headers: bytes) -> Sequence[bytes]:
+    """What reaches the backend of these headers; ``b""`` does not."""
+    return SITE.kit.services.transports[1].read({"headers": [(b"authorization", header) for header in headers]})
+
+
 def read(token: bytes) -> Sequence[bytes]:
     """What reaches the backend of a token."""
-    return SITE.kit.services.transports[1].read({"headers": [(b"authorization", b"Bearer " + token)]})
+    return read_headers(b"Bearer " + token)
+
+
+async def test_of_no_token_and_of_two_headers_nothing_reaches_the_backend() -> None:
+    assert [*read_headers(b"Bearer"), *read_headers(b"Bearer a", b"Bearer b")] == [b"", b""]
+
+
+async def test_a_token_may_end_with_whatever_it_may_hold() -> None:
+    for last in string.ascii_letters + string.digits + "-._~+/=":
+        assert read(f"a{last}".encode()) == [f"a{last}".encode()]
 
 
 async def test_a_token_that_is_too_long_never_reaches_the_backend() -> None:
