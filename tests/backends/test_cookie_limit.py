@@ -94,6 +94,15 @@ def test_a_change_that_would_outgrow_the_cookie_changes_nothing(clock: Clock) ->
     assert session_of(client, kit) == ADA
 
 
+def test_what_a_backend_has_let_through_is_not_sent_if_it_is_too_long(clock: Clock) -> None:
+    transport, scope = make(CookieBackend(), clock).services.transport, {"scheme": "https"}
+    with pytest.raises(SessionTooLarge) as refused:
+        transport.write("x" * (transport.limit + 3), None, scope)
+
+    assert (refused.value.size, refused.value.limit, refused.value.fields) == (4_099, 4_096, {})
+    assert len(transport.write("x" * transport.limit, None, scope)) == 1
+
+
 def test_a_longer_cookie_name_leaves_less_room(clock: Clock) -> None:
     room = [
         limits(make(CookieBackend(), clock, cookie=CookieSettings(name=name, https_only=False)))[0]

@@ -253,6 +253,24 @@ def test_what_nobody_vouches_for_is_nobody(switched: Switched, junk: str) -> Non
     assert client.post("/note/tea").status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("values", "asked"),
+    [
+        (["XaX"], ["XaX"]),
+        (["x" * 4_096, "x" * 4_097], ["x" * 4_096]),
+        ([*"12345678"], [*"12345678"]),
+        ([*"123456789"], []),
+    ],
+)
+def test_the_function_is_asked_of_a_few_values_that_are_not_too_long(values: list[str], asked: list[str]) -> None:
+    seen: list[str] = []
+    client = client_of(from_a_store(adopt=seen.append).app)
+
+    client.get("/me", headers={"cookie": "; ".join(f"session={value}" for value in values)})
+
+    assert seen == asked
+
+
 def test_a_cookie_of_another_name_is_not_looked_at(switched: Switched) -> None:
     assert switched.browser(name="other").get("/me").status_code == 401
 
@@ -346,12 +364,32 @@ def _signed_at(when: float) -> str:
     return Then(OLD_KEY).sign(b64encode(b'{"user": "ada"}')).decode()
 
 
-def test_the_old_cookie_is_removed_with_and_without_the_kits_domain() -> None:
-    switched = from_starlette(cookie=CookieSettings(domain="testserver.local", path="/"))
-    removed = [h for h in switched.browser().get("/me").headers.get_list("set-cookie") if h.startswith("session=;")]
+@pytest.mark.parametrize(
+    ("settings", "removed"),
+    [
+        ({}, ["Path=/; HttpOnly; SameSite=Lax; Secure"]),
+        (
+            {"path": "/app"},
+            ["Path=/app; HttpOnly; SameSite=Lax; Secure", "Path=/; HttpOnly; SameSite=Lax; Secure"],
+        ),
+        (
+            {"domain": "testserver.local"},
+            [
+                "Path=/; HttpOnly; SameSite=Lax; Domain=testserver.local; Secure",
+                "Path=/; HttpOnly; SameSite=Lax; Secure",
+            ],
+        ),
+        ({"name": "session", "path": "/app"}, []),  # the kit's own takes its place
+    ],
+)
+def test_the_old_cookie_is_removed_at_the_kits_place_and_at_the_site_s(
+    settings: dict[str, Any], removed: list[str]
+) -> None:
+    headers = from_starlette(cookie=CookieSettings(**settings)).browser().get("/me").headers.get_list("set-cookie")
+    gone = "session=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; "
 
-    assert ["Domain=testserver.local" in header for header in removed] == [True, False]
-    assert all("Max-Age=0" in header and "Path=/" in header for header in removed)
+    assert [header for header in headers if header.startswith("session=;")] == [gone + flags for flags in removed]
+    assert len(headers) == len(removed) + 1
 
 
 def test_data_that_the_function_does_not_understand_is_nobody_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -39,6 +39,14 @@ async def test_beside_what_does_not_verify_the_session_is_found(site: Site, rest
 
 
 @pytest.mark.anyio
+async def test_each_value_reaches_the_backend_byte_for_byte_if_it_is_not_too_long() -> None:
+    backend, longest = Watched(), b"x" * 4_096
+
+    assert await Site(backend=backend).who(cookies(b"XaX", longest, longest + b"x", b"")) == "nobody"
+    assert list(dict.fromkeys(backend.asked)) == [b"XaX", longest]
+
+
+@pytest.mark.anyio
 async def test_cookie_tossing_of_a_session_that_is_alive_too_counts_as_none(site: Site) -> None:
     ada, eve = site.token("ada"), site.token("eve")
 

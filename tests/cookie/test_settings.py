@@ -66,7 +66,7 @@ from tests.cookie.support import Site, parsed
     ],
 )
 def test_settings_that_no_browser_would_follow_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         CookieSettings(**wrong)
 
 

@@ -93,6 +93,19 @@ def test_max_age_is_what_is_left_of_the_absolute_lifetime(clock: Any) -> None:
     assert "Max-Age=700;" in client.get("/who").headers["set-cookie"]
 
 
+def test_max_age_is_never_longer_than_what_is_left(clock: Any) -> None:
+    client = Site(absolute_timeout=1_000, idle_timeout=1_000, clock=clock).client()
+    client.post("/login")
+
+    clock.advance(999.5)
+
+    assert "Max-Age=0;" in client.get("/who").headers["set-cookie"]
+
+
+def test_the_name_of_the_header_is_lower_case_as_http_2_has_it(site: Site) -> None:
+    assert b"set-cookie" in dict(site.client().post("/login").headers.raw)
+
+
 # A Secure cookie over plain http
 
 

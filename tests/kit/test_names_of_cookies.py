@@ -36,6 +36,7 @@ def test_the_cookies_name_is_the_kits_unless_settings_say_another(options: dict[
 def test_what_openapi_calls_the_cookie_does_not_depend_on_its_prefix() -> None:
     assert app_kit().scheme_name == app_kit(cookie=PLAIN).scheme_name == "session_cookie"
     assert app_kit(name="basket").scheme_name == "basket_cookie"
+    assert app_kit(cookie=CookieSettings(name="My!Basket-2.0")).scheme_name == "My_Basket-2.0_cookie"
 
 
 @pytest.mark.parametrize("name", ["__Host-session", "__Secure-a", "x" * 1_025])
