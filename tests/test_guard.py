@@ -92,6 +92,25 @@ async def test_the_decision_says_why_without_a_value_of_the_session() -> None:
     assert "customer" not in repr(decision)
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/open", Decision(True, Rule("/open", public=True), "public")),
+        ("/admin", Decision(False, Rule("/admin", role="admin"), "role:admin is missing", role("admin"), True)),
+        ("/a", Decision(True, Rule("/a"), "fulfils signed_in", signed_in, True)),
+        ("/out", Decision(True, None, "excluded from global protection")),
+        ("/login", Decision(True, None, "the login page")),
+        ("/else", Decision(True, None, "fulfils signed_in", signed_in, True)),
+        ("//", Decision(False, None, "ambiguous path")),
+    ],
+)
+async def test_a_decision_says_all_that_led_to_it(path: str, expected: Decision) -> None:
+    rules = [] if expected.rule is None else [expected.rule]
+    guard = RouterGuard(protect=rules, login_path="/login", global_protect=True, exclude=["/out"])
+
+    assert await guard.decide("GET", path, ANYBODY) == expected
+
+
 # Methods
 
 

@@ -7,8 +7,10 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from fastapi_sessionkit import RouterGuard, Rule, Session
+from tests.support import client_of, new_kit
 
 ADA = Session(user_id="ada", role="admin")
 
@@ -65,6 +67,17 @@ def test_attack_what_is_over_256_characters_is_not_remembered(guard: RouterGuard
     first, again = (calls(guard, path, method=method) for _ in range(2))
 
     assert again == first
+
+
+@pytest.mark.parametrize(("length", "remembered"), [(253, 1), (254, 0)])
+def test_attack_the_gate_remembers_256_characters_and_no_more(guard: RouterGuard, length: int, remembered: int) -> None:
+    path, app = "/" + "x" * (length - 1), FastAPI()
+    new_kit().install(app, guard=guard)
+
+    assert client_of(app).get(path).status_code == 401
+    assert guard._remembered.cache_info().currsize == remembered  # noqa: SLF001
+    decide(guard, path)
+    assert guard._remembered.cache_info().currsize == remembered  # noqa: SLF001
 
 
 @pytest.mark.parametrize("length", [10, 5_000])

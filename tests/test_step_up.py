@@ -338,6 +338,20 @@ def test_a_login_page_that_is_home_takes_all(clock: Clock) -> None:
     assert an_hour_later(guard, clock).post("/danger", headers=NAVIGATION).headers["location"] == "/login"
 
 
+def test_a_page_to_reauthenticate_at_that_is_shut_to_get_alone_is_none(clock: Clock) -> None:
+    rules = [Rule("/again", role="admin", methods=["GET"]), *DANGER]
+
+    answer = an_hour_later(RouterGuard(rules, reauthenticate_path="/again"), clock).get("/danger", headers=NAVIGATION)
+
+    assert answer.status_code == 401
+
+
+def test_the_login_page_is_shown_to_who_came_for_what_get_alone_asks(clock: Clock) -> None:
+    guard = RouterGuard([Rule("/danger", fresh=600, methods=["GET"])], login_path="/login", global_protect=True)
+
+    assert an_hour_later(guard, clock).get("/login?next=/danger", headers=NAVIGATION).status_code == 200
+
+
 # No circles
 
 

@@ -101,6 +101,27 @@ def test_attack_by_a_form_into_a_circle() -> None:
     assert list(walked(client_behind(RouterGuard(protect=rules), PEOPLE["user"]), "/a", method="POST")) == [("/a", 403)]
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_attack_by_a_page_that_sends_to_itself_spelled_otherwise(method: str) -> None:
+    client = client_behind(RouterGuard(protect=[Rule("/b", role="admin", redirect_to="/%62")]), PEOPLE["user"])
+
+    assert list(walked(client, "/b", method=method)) == [("/b", 403)]
+
+
+def test_a_form_that_is_refused_may_lead_back_to_its_page() -> None:
+    rules = [Rule("/a", role="admin", redirect_to="/b", methods=["POST"]), Rule("/b", role="admin", redirect_to="/a")]
+    client = client_behind(RouterGuard(protect=rules), PEOPLE["user"])
+
+    assert list(walked(client, "/a", method="POST")) == [("/a", 303), ("/b", 302), ("/a", 200)]
+
+
+def test_a_page_that_asks_to_sign_in_again_is_an_end() -> None:
+    rules = [Rule("/a", role="admin", redirect_to="/b"), Rule("/b", fresh=60, redirect_to="/a")]
+    client = client_behind(RouterGuard(protect=rules), PEOPLE["user"], signed_in_ago=600)
+
+    assert list(walked(client, "/a")) == [("/a", 302), ("/b", 401)]
+
+
 def test_attack_by_a_circle_through_the_login_page_and_home() -> None:
     """Home sends to a page that sends to the login page, which sends whoever is signed in home."""
     rules = [Rule("/", role="admin", redirect_to="/a"), Rule("/a", role="admin", redirect_to="/login")]

@@ -93,6 +93,13 @@ async def test_a_path_that_could_be_read_differently_is_refused_before_any_rule(
     assert asked == []
 
 
+def test_a_path_that_is_refused_is_told_so() -> None:
+    app = FastAPI()
+    new_kit().install(app, guard=RouterGuard())
+
+    assert client_of(app).get("/admin%0A").json() == {"detail": "Ambiguous path"}
+
+
 @pytest.mark.parametrize(
     "path", ["/...", "/..a", "/.a", "/a.", "/a..b", "/.well-known/x", "/a b", "/é", "/日本", "/a;b", "/%", "/~", "/*"]
 )
