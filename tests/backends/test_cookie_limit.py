@@ -103,6 +103,18 @@ def test_what_a_backend_has_let_through_is_not_sent_if_it_is_too_long(clock: Clo
     assert len(transport.write("x" * transport.limit, None, scope)) == 1
 
 
+@pytest.mark.parametrize("length", [20, 21, 22, 23])
+def test_an_error_about_the_least_too_much_names_the_largest_fields(length: int, clock: Clock) -> None:
+    """A token grows by one byte or two, so that not every name of a cookie can miss its limit by one byte."""
+    kit = make(CookieBackend(), clock, cookie=CookieSettings(name="c" * length, https_only=False))
+    fits, client = limits(kit)
+
+    with pytest.raises(SessionTooLarge) as refused:
+        signed_in(client, kit, AppSession(user_id="ada", note="x" * (fits + 1)))
+    assert refused.value.size in {4_097, 4_098}
+    assert next(iter(refused.value.fields)) == "note"
+
+
 def test_a_longer_cookie_name_leaves_less_room(clock: Clock) -> None:
     room = [
         limits(make(CookieBackend(), clock, cookie=CookieSettings(name=name, https_only=False)))[0]

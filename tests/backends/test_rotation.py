@@ -5,7 +5,15 @@ from typing import Annotated
 import pytest
 from fastapi import Depends, Request
 
-from fastapi_sessionkit import clear_session, reauthenticate_session, regenerate_session, update_session
+from fastapi_sessionkit import (
+    MemoryStore,
+    SessionRecord,
+    StoreBackend,
+    clear_session,
+    reauthenticate_session,
+    regenerate_session,
+    update_session,
+)
 from fastapi_sessionkit.testing import session_of, signed_in
 from tests.backends.support import browser, browser_with, changing_application, make, opened
 from tests.support import ADA, COOKIE, AppSession, Clock, RecordingStore, application, client_of, holding
@@ -188,3 +196,22 @@ def test_attack_an_id_in_its_grace_opens_nothing_past_a_move_without_one(
 
     assert session_of(client, kit) is not None
     assert opened(kit, oldest) is None
+
+
+@pytest.mark.anyio
+async def test_attack_a_change_on_what_was_read_long_ago_brings_no_old_id_back(clock: Clock) -> None:
+    """No version comes twice, so that compare-and-set takes nothing for what it was."""
+    backend = StoreBackend(MemoryStore())
+    make(backend, clock)
+    now = clock()
+    token = await backend.create(SessionRecord(b"{}", "ada", 1, now, now, now, now + 60))
+    stale, loaded = await backend.load(token.encode()), await backend.load(token.encode())
+    assert stale is not None
+    assert loaded is not None
+    await backend.update(loaded, lambda record: record)
+    found = await backend.load(token.encode())
+    assert found is not None
+    await backend.rotate(found, lambda record: record, grace=0.0)
+    await backend.update(stale, lambda record: record)
+
+    assert await backend.load(token.encode()) is None

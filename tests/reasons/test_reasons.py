@@ -138,6 +138,16 @@ async def test_ended_by_the_sign_in_that_replaced_it(stored: Site) -> None:
     assert await stored.reason(token) == "ended"
 
 
+async def test_ended_where_another_process_could_not_delete_what_it_ended(clock: Clock) -> None:
+    store = RecordingStore()
+    async with site_of(store, clock) as site:
+        token = await site.token()
+        store.broken.add("delete")
+        await site.send("/out", token)
+    async with site_of(store, clock) as other:
+        assert await other.reason(token) == "ended"
+
+
 @pytest.mark.parametrize("make", BACKENDS.values(), ids=BACKENDS)
 async def test_ended_by_the_revalidate_hook(make: Any, store: Any, clock: Clock) -> None:
     async def nobody(session: AppSession) -> None:
