@@ -8,7 +8,7 @@ from fastapi import Request
 
 from fastapi_sessionkit import CookieBackend, MemoryStore, Session, SessionRecord, StoreBackend
 from fastapi_sessionkit._request import reading
-from fastapi_sessionkit.backends import BackendContext, signed, stored
+from fastapi_sessionkit.backends import BackendContext, records, signed, stored
 from fastapi_sessionkit.backends.keys import new_session_id
 from fastapi_sessionkit.testing import signed_in
 from tests.reasons.support import site_of
@@ -80,7 +80,7 @@ async def test_so_many_signed_sessions_are_remembered_and_no_more(
 
 @pytest.mark.anyio
 async def test_so_many_verified_ids_are_remembered_and_no_more(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "_REMEMBERED", 2)
+    monkeypatch.setattr(records, "_REMEMBERED", 2)
     backend = bound(StoreBackend(MemoryStore()), clock)
     tokens = await three_tokens(backend, clock)
     keys = {token: (await backend.load(token)).key for token in tokens}

@@ -67,7 +67,7 @@ class Records:
         return await self.ask(RECORD, self._store.get, key)
 
     async def find(self, key: str, *, before: bytes | None = None, honoured: bool = False) -> Loaded | None:
-        """The session of a key, wherever it has moved to, and what it was when it first changed on the way.
+        """The session of a key, wherever it has moved to, with what it was ``before``.
 
         With ``honoured`` it is not followed past a move whose old id serves no more.
         """
@@ -79,7 +79,6 @@ class Records:
                 return Loaded(record, key, superseded=hops > 0, before=before)
             if honoured and not self.is_honoured(record):
                 return None
-            before = data_before(record) if before is None else before
             key = record.successor
         return None
 

@@ -27,7 +27,7 @@ from fastapi_sessionkit import (
 )
 from fastapi_sessionkit.backends import BackendContext, Loaded, Written
 from tests.attacks.support import Site
-from tests.support import COOKIE, SECRET, AppSession, Clock, RecordingStore
+from tests.support import COOKIE, SECRET, AppSession, Clock, RecordingStore, app_kit
 
 VALUES = ("ada-lovelace-of-the-id", "ada@engines.example", "a-role-of-ada", "a-note-of-ada", "a-permission-of-ada")
 ADA = AppSession(user_id=VALUES[0], email=VALUES[1], role=VALUES[2], note=VALUES[3], permissions=(VALUES[4],))
@@ -160,6 +160,21 @@ def test_attack_by_reading_the_traceback_of_a_failure(clock: Clock, caplog: pyte
 
 async def _load(site: Site, token: str) -> None:
     await site.kit.backend.load(token.encode())
+
+
+def test_attack_by_reading_what_a_driver_says_of_its_failure(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    class Talking(RecordingStore):
+        async def get(self, key: str) -> SessionRecord | None:
+            raise ValueError(f"no row has the key {key}")
+
+    kit = app_kit(backend=Talking(), clock=clock)
+    backend = kit.services.backend
+    token = asyncio.run(backend.create(SessionRecord(b"{}", None, 1, clock(), 0.0, clock(), clock() + 60)))
+
+    with pytest.raises(StoreUnavailable):
+        asyncio.run(backend.load(token.encode()))
+    assert "Session store failed: ValueError" in caplog.text
+    assert "no row has" not in caplog.text
 
 
 def test_attack_by_reading_the_error_about_a_secret() -> None:

@@ -127,3 +127,18 @@ async def test_ending_a_users_sessions_while_ever_more_appear_is_unavailable(
 
     with pytest.raises(StoreUnavailable):
         await kit.sessions.revoke_user("ada")
+
+
+async def test_a_session_that_appears_while_a_users_sessions_end_is_counted(clock: Clock) -> None:
+    class Once(Contended):
+        async def delete_user(self, user_id: str, **keep: Any) -> int:
+            ended = await super().delete_user(user_id, **keep)
+            self.arrives = False
+            return ended
+
+    store = Once()
+    kit = make(store, clock)
+    browser(kit)
+    store.arrives = True
+
+    assert await kit.sessions.revoke_user("ada") == 2

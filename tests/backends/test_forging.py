@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidTag
@@ -184,6 +185,17 @@ def test_each_purpose_signs_with_a_key_of_its_own() -> None:
     signed = {context.signer(purpose).sign("the same") for purpose in purposes}
 
     assert len(signed) == len(purposes)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("make", "purpose"), [(CookieBackend, "session"), (lambda: StoreBackend(MemoryStore()), "id")])
+async def test_tokens_are_signed_as_those_given_out_by_older_releases(make: Any, purpose: str) -> None:
+    backend = make()
+    backend.bind(BackendContext((SECRET,), "salt", lambda: 0.0, lambda: "an-id", 4_096))
+    token = await backend.create(SessionRecord(b"content", "ada", 1, 0.0, 0.0, 0.0, 1.0))
+    signer = Signer(SECRET, salt=f"salt.{purpose}", key_derivation="hmac", digest_method=hashlib.sha256)
+
+    assert signer.validate(token)
 
 
 @pytest.mark.parametrize("value", ["", "value", "a.value.with.dots", "."])

@@ -19,6 +19,7 @@ from fastapi_sessionkit import (
     CookieBackend,
     CookieSettings,
     SessionKit,
+    SessionRecord,
     StoreBackend,
     clear_session,
     get_session_info,
@@ -552,6 +553,93 @@ def test_an_outage_of_the_store_is_503_and_nobody_is_signed_out(broken: str) -> 
 
     assert client.get("/me").status_code == 503
     store.broken = set()
+    assert client.get("/me").status_code == 200
+
+
+class Failing(RecordingStore):
+    """Fails to remember that a session was taken over.
+
+    Attributes:
+        fails: whether it does.
+        carries_out: whether only the answer is lost.
+        goes_on_failing: whether nothing can be asked or deleted afterwards either.
+    """
+
+    def __init__(self, *, carries_out: bool = False, goes_on_failing: bool = False) -> None:
+        super().__init__()
+        self.fails, self.carries_out, self.goes_on_failing = True, carries_out, goes_on_failing
+
+    async def create(self, key: str, record: SessionRecord) -> bool:
+        if not self.fails or record.successor is None:
+            return await super().create(key, record)
+        if self.goes_on_failing:
+            self.broken = {"get", "delete"}
+        if self.carries_out:
+            await super().create(key, record)
+        raise ConnectionError
+
+
+@pytest.mark.parametrize("carries_out", [False, True], ids=["not carried out", "answer lost"])
+def test_a_take_over_that_the_store_cuts_short_leaves_nothing_and_is_made_later(carries_out: bool) -> None:
+    store = Failing(carries_out=carries_out)
+    client = from_a_store(store).browser()
+
+    assert client.get("/me").status_code == 503
+    assert store._records == {}  # noqa: SLF001
+    store.fails = False
+    assert client.get("/me").status_code == 200
+
+
+def test_a_take_over_in_an_outage_that_goes_on_is_503() -> None:
+    assert from_a_store(Failing(goes_on_failing=True)).browser().get("/me").status_code == 503
+
+
+def test_a_take_over_stands_though_older_sessions_can_not_be_ended() -> None:
+    class Unlisted(RecordingStore):
+        async def list_user(self, user_id: str) -> list[tuple[str, SessionRecord]]:
+            raise ConnectionError
+
+    client = from_a_store(Unlisted(), max_sessions_per_user=1).browser()
+
+    assert client.get("/me").status_code == 200
+    assert COOKIE in client.cookies
+
+
+def test_whom_the_application_vouches_for_no_more_is_not_taken_over() -> None:
+    answers = iter([ADA, None])
+    store = RecordingStore()
+    client = from_a_store(store, adopt=lambda _: next(answers, None)).browser()
+    client.get("/me")
+
+    assert COOKIE not in client.cookies
+    assert store._records == {}  # noqa: SLF001
+
+
+def test_in_its_grace_the_old_cookie_moves_nothing_and_gets_no_cookie(on_store: Switched) -> None:
+    client = on_store.browser()
+    client.get("/me")
+
+    assert "set-cookie" not in on_store.browser().post("/move").headers
+    assert client.get("/me").status_code == 200
+
+
+def test_attack_the_old_cookie_opens_nothing_past_a_move_without_grace(on_store: Switched) -> None:
+    client = on_store.browser()
+    client.get("/me")
+    assert on_store.browser().get("/me").status_code == 200
+    client.post("/prove")
+
+    assert on_store.browser().get("/me").status_code == 401
+
+
+def test_signing_out_with_an_old_cookie_past_its_grace_ends_nobody() -> None:
+    clock = Clock()
+    switched = from_a_store(clock=clock)
+    client = switched.browser()
+    client.get("/me")
+    clock.advance(11)
+    switched.browser().post("/logout")
+
     assert client.get("/me").status_code == 200
 
 

@@ -21,6 +21,7 @@ from fastapi_sessionkit import (
     set_session,
     update_session,
 )
+from fastapi_sessionkit.backends.base import require_event_loop
 from fastapi_sessionkit.stores.redis import RedisStore
 from fastapi_sessionkit.stores.sql import SQLStore
 from fastapi_sessionkit.whoami import WhoamiBackend
@@ -99,6 +100,11 @@ def test_without_a_lifespan_the_first_request_says_so() -> None:
 
     with pytest.raises(ConfigurationError, match="RedisStore needs asyncio"):
         run_without_asyncio(app, scope)
+
+
+def test_what_says_nothing_of_asyncio_needs_none() -> None:
+    require_event_loop(CookieBackend())
+    require_event_loop(StoreBackend(MemoryStore()))
 
 
 @pytest.mark.parametrize("backend", [CookieBackend, MemoryStore])

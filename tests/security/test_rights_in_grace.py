@@ -233,6 +233,14 @@ def test_a_function_that_changes_rights_only_by_the_time_of_saving_moves(clock: 
     assert site.seen_by_the_leaked_id().role is None
 
 
+def test_the_oldest_id_has_only_its_own_rights_after_another_move(clock: Clock) -> None:
+    site = Site(clock, READER)
+    site.change(role="admin")
+    site.client.post("/rotate")
+
+    assert site.seen_by_the_leaked_id().role is None
+
+
 def test_a_function_that_switches_the_user_only_by_the_time_of_saving_gives_no_grace(clock: Clock) -> None:
     site = Site(clock, Session.model_validate({"user_id": "ada", "n": 0}))
 
