@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from fastapi import Depends, Request
 from fastapi.testclient import TestClient
 
-from fastapi_sessionkit import CookieBackend, Session, SessionKit
+from fastapi_sessionkit import CookieBackend, Session, SessionKit, SessionRecord
 from fastapi_sessionkit.testing import session_of, signed_in
 from tests.backends.support import DAY, Make, browser, every_backend, every_cookie_backend, make, opened
 from tests.support import ADA, COOKIE, Clock, RecordingStore, application, client_of, holding, new_kit
@@ -199,3 +200,17 @@ def test_a_shared_session_ends_with_an_absolute_lifetime_that_became_shorter(
 
     assert [read_after(1_790), read_after(1_790), read_after(19.9)] == ["ada"] * 3
     assert read_after(0.1) is None
+
+
+@pytest.mark.anyio
+@every_cookie_backend
+async def test_a_signed_session_ends_by_itself_and_says_so(encrypt: bool, clock: Clock) -> None:
+    backend, now = CookieBackend(encrypt=encrypt), clock()
+    new_kit(backend=backend, clock=clock)
+    token = (await backend.create(SessionRecord(b"{}", "ada", 1, now, now, now, now + 1))).encode()
+    clock.advance(0.9)
+    assert await backend.load(token) is not None
+    clock.advance(0.1)
+
+    assert await backend.load(token) is None
+    assert backend.absence(token) == "expired"
