@@ -6,6 +6,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from pydantic import BaseModel
+
 from ._request.spelling import probably_meant
 from ._settings import CLOCK_SKEW, Duration, binds, in_seconds, is_asynchronous, require_text
 from .access import Access, Pending, Segments, Subject
@@ -286,7 +288,7 @@ async def age_that_would_do(requirement: Requirement, subject: Subject) -> float
     return None
 
 
-def check_readable(requirement: Requirement, model: type, access: Access) -> Requirement:
+def check_readable(requirement: Requirement, model: type[BaseModel], access: Access) -> Requirement:
     """The requirement, or ``ConfigurationError`` when it asks for what neither the model nor a hook can tell."""
     for leaf in requirement.leaves():
         if not leaf.reads or (leaf.hook and getattr(access, leaf.hook) is not None) or _may_have(model, leaf):
@@ -302,12 +304,12 @@ def check_readable(requirement: Requirement, model: type, access: Access) -> Req
     return requirement
 
 
-def _may_have(model: type, leaf: Requirement) -> bool:
+def _may_have(model: type[BaseModel], leaf: Requirement) -> bool:
     """Whether a session of the model has what is read: a field, a property, or, without a hook, an extra field."""
-    fields = getattr(model, "model_fields", ())
+    fields = model.model_fields
     if hasattr(model, leaf.reads) or leaf.reads in fields:
         return True
-    takes_extra = getattr(model, "model_config", {}).get("extra") == "allow"
+    takes_extra = model.model_config.get("extra") == "allow"
     return takes_extra and not leaf.hook and probably_meant(leaf.reads, fields) is None
 
 
