@@ -117,6 +117,7 @@ def test_attack_guards_that_are_summed_up_are_not_documented_as_open() -> None:
 
 def test_what_has_too_many_alternatives_has_none() -> None:
     assert role(*(f"r{number}" for number in range(33))).alternatives() is None
+    assert choices(6).alternatives() is None
     assert (choices(6) | role("x")).alternatives() is None
     assert len(choices(5).alternatives() or ()) == 32
 

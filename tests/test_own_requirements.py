@@ -52,6 +52,8 @@ def test_it_is_enforced_by_rules_and_dependencies_alone_and_combined() -> None:
     assert statuses(at_home | role("admin"), EVE) == [200, 200]
     assert statuses(at_home & role("admin"), EVE) == [403, 403]
     assert statuses(role("admin") & at_home, ADA) == [403, 403]
+    assert statuses(at_home & Domain("example.org"), ADA) == [403, 403]
+    assert statuses(Domain("example.org") | at_home, ADA) == [200, 200]
 
 
 class WithoutRefusal(Requirement):

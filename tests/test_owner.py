@@ -434,6 +434,8 @@ def test_a_field_that_the_model_has_not_is_a_mistake() -> None:
         kit.require(owner("user_id"))
     for field in ("badge", "teams", "desk"):
         kit.require(owner("user_id", field=field))
+    with pytest.raises(ConfigurationError, match="has no user_id"):
+        kit.require(owner("user_id", field="badge") & owner("user_id"))
 
 
 def test_an_extra_field_is_taken_at_its_word_unless_it_looks_like_a_slip() -> None:

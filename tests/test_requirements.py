@@ -183,6 +183,13 @@ async def test_the_same_twice_is_once() -> None:
     assert role("a", "b", "a") == role("a", "b")
 
 
+async def test_how_they_were_put_together_makes_no_difference() -> None:
+    a, b, c = role("a"), role("b"), role("c")
+
+    assert (a & b) & c == a & (b & c)
+    assert (a | b) | c == a | (b | c)
+
+
 async def test_requirements_are_equal_by_value_and_hash_alike() -> None:
     pairs = [(role("a") & permission("p"), role("a") & permission("p")), (custom(sync_check), custom(sync_check))]
 
@@ -251,6 +258,7 @@ async def test_requirements_name_themselves(requirement: Requirement, name: str)
         (role("admin") | permission("delete"), EDITOR, "role:admin is missing and permission:delete is missing"),
         (role("admin") | permission("delete"), None, "nobody is signed in"),
         (custom(lambda _: False, name="premium"), EDITOR, "custom:premium said no"),
+        (custom(lambda _: 1, name="odd"), EDITOR, "custom:odd gave no answer"),  # type: ignore[arg-type]
     ],
 )
 async def test_a_refusal_gives_its_reason(requirement: Requirement, session: Session | None, reason: str) -> None:
