@@ -57,6 +57,17 @@ def test_an_exception_handler_that_is_added_late_is_used() -> None:
     assert client_of(app).get("/admin").text == "mine"
 
 
+def test_an_exception_handler_may_read_what_was_sent() -> None:
+    app = FastAPI()
+    new_kit().install(app, guard=RouterGuard(protect=[Rule("/admin")]))
+
+    @app.exception_handler(NotAuthenticated)
+    async def handler(request: Request, exc: NotAuthenticated) -> Response:
+        return PlainTextResponse(await request.body(), exc.status_code)
+
+    assert client_of(app).post("/admin", content="a draft").text == "a draft"
+
+
 @pytest.mark.parametrize("way", ["gate", "router"])
 def test_a_handler_for_http_exceptions_does_not_turn_a_redirect_into_a_page(way: str) -> None:
     app = FastAPI()

@@ -232,16 +232,16 @@ def test_the_application_may_answer_a_failed_commit_itself(
 
     @app.exception_handler(StoreUnavailable)
     async def sorry(request: Request, error: Exception) -> Response:
-        return JSONResponse("sorry", 503)
+        return JSONResponse(f"sorry for {(await request.body()).decode()}", 503)
 
     @app.post("/")
     async def endpoint(request: Request) -> None:
         set_session(request, ADA)
 
     store.broken = {"create"}
-    response = client.post("/")
+    response = client.post("/", content="the draft")
 
-    assert (response.status_code, response.json()) == (503, "sorry")
+    assert (response.status_code, response.json()) == (503, "sorry for the draft")
 
 
 def test_what_goes_on_sending_after_a_failed_commit_adds_nothing(
