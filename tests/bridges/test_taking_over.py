@@ -145,11 +145,13 @@ def test_a_session_that_is_taken_over_is_told_as_a_sign_in_that_says_so(switched
     events = told(switched.kit)
     browser = switched.browser()
     browser.get("/me")
-    browser.get("/me")
+    browser.post("/note/later")
 
     assert [(event.name, event.user_id, event.path, event.reason) for event in events] == [
-        ("signed_in", "ada", "/me", "taken over from another library")
+        ("signed_in", "ada", "/me", "taken over from another library"),
+        ("updated", "ada", "/note/later", None),
     ]
+    assert events[0].fingerprint == events[1].fingerprint
 
 
 # For every backend
@@ -625,6 +627,54 @@ def test_whom_the_application_vouches_for_no_more_is_not_taken_over() -> None:
 
     assert COOKIE not in client.cookies
     assert store._records == {}  # noqa: SLF001
+
+
+def test_a_session_that_was_taken_over_is_as_old_as_the_cookie_however_much_it_is_used() -> None:
+    clock = Clock()
+    switched = from_starlette(clock=clock, absolute_timeout=7 * DAY)
+    client = switched.browser(_signed_at(clock() - 3 * DAY))
+    statuses = []
+    for _ in range(5):
+        statuses.append(client.get("/me").status_code)
+        clock.advance(DAY)
+
+    assert statuses == [200, 200, 200, 200, 401]
+
+
+@pytest.mark.parametrize(("changes", "note"), [(True, "late"), (False, "")])
+def test_of_two_that_take_over_at_once_the_slower_saves_and_gets_no_cookie(
+    on_store: Switched, changes: bool, note: str
+) -> None:
+    events = told(on_store.kit, "updated")
+    quicker = on_store.browser()
+
+    @on_store.app.post("/slow", dependencies=[Depends(on_store.kit.require_session)])
+    async def slow(request: Request) -> None:
+        quicker.get("/me")
+        if changes:
+            update_session(request, note="late")
+
+    answer = on_store.browser().post("/slow")
+
+    assert answer.status_code == 200
+    assert "set-cookie" not in answer.headers
+    assert quicker.get("/me").json() == ["ada", note]
+    assert [event.path for event in events] == ["/slow"] * changes
+
+
+def test_a_sign_out_while_another_takes_over_leaves_nobody(on_store: Switched) -> None:
+    quicker = on_store.browser()
+
+    @on_store.app.post("/slow", dependencies=[Depends(on_store.kit.require_session)])
+    async def slow(request: Request) -> None:
+        quicker.post("/logout")
+        update_session(request, note="late")
+
+    answer = on_store.browser().post("/slow")
+
+    assert answer.status_code == 200
+    assert "set-cookie" not in answer.headers
+    assert asyncio.run(on_store.kit.sessions.list("ada")) == []
 
 
 def test_in_its_grace_the_old_cookie_moves_nothing_and_gets_no_cookie(on_store: Switched) -> None:

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-from fastapi_sessionkit import ConfigurationError, SessionKit, SessionRecord, StoreBackend
+from fastapi_sessionkit import ConfigurationError, SessionKit, SessionRecord
 from fastapi_sessionkit.events import SessionEvent
 from fastapi_sessionkit.testing import signed_in
 from tests.backends.support import BACKENDS
@@ -263,13 +263,14 @@ def test_a_touch_that_fails_is_told_and_harms_nobody(
     assert [(event.name, event.path) for event in events] == [("store_error", "/who")]
 
 
-def test_a_session_that_fits_no_model_any_more_is_no_sign_out(store: RecordingStore, clock: Clock) -> None:
+@pytest.mark.parametrize("make", BACKENDS.values(), ids=BACKENDS)
+def test_a_session_that_fits_no_model_any_more_is_no_sign_out(make: Any, store: RecordingStore, clock: Clock) -> None:
     class Stricter(AppSession):
         needed: str
 
-    before = app_kit(backend=store, clock=clock)
+    before = app_kit(backend=make(store), clock=clock)
     token = signed_in(browser(before), before, ADA).cookies[COOKIE]
-    later = SessionKit(Stricter, secret_key=SECRET, backend=StoreBackend(store), clock=clock)
+    later = SessionKit(Stricter, secret_key=SECRET, backend=make(store), clock=clock)
     events = told(later)
     holding(client_of(eventful_application(later)), token).get("/who")  # type: ignore[arg-type]
 

@@ -24,6 +24,19 @@ class Delegating:
         return getattr(self._inner, name)
 
 
+class Clockless(Delegating):
+    """Knows of no clock, and takes none."""
+
+    def __getattr__(self, name: str) -> Any:
+        if "clock" in name:
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        assert name == "_inner"
+        super().__setattr__(name, value)
+
+
 class Around(MemoryStore):
     """Passes on what it is asked about clocks."""
 
@@ -88,3 +101,9 @@ def test_what_has_expired_by_the_kits_clock_has_for_the_store_in_a_wrapper(clock
     clock.advance(30)
 
     assert session_of(client, kit) == ADA
+
+
+def test_a_store_without_a_clock_is_given_none(clock: Clock) -> None:
+    kit = app_kit(backend=Clockless(MemoryStore(clock=clock)), clock=clock)
+
+    assert session_of(signed_in(client_of(None), kit, ADA), kit) == ADA
