@@ -153,6 +153,22 @@ def test_after_call_next_a_kit_s_name_reads_its_session_whatever_answered() -> N
     assert seen == [ADA]
 
 
+def test_after_a_mounted_application_its_session_is_no_longer_the_one_meant() -> None:
+    outer, inner = (new_kit(name=name, cookie=CookieSettings(name=name)) for name in ("outer", "inner"))
+    (app, client), (sub, _) = application(outer), application(inner)
+    app.mount("/sub", sub)
+    add_routes(sub)
+    seen: list[Any] = []
+
+    async def ask(connection: HTTPConnection) -> None:
+        seen.append(await get_session(connection))
+
+    app.add_middleware(Looking, ask=ask)
+    signed_in(signed_in(client, outer, ADA), inner, Session(user_id="grace")).get("/sub/read")
+
+    assert seen == [ADA]
+
+
 def test_after_call_next_it_is_too_late_to_change_anything() -> None:
     kit = new_kit()
     app, client = application(kit)

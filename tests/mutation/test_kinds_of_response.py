@@ -7,6 +7,7 @@ import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from fastapi.sse import EventSourceResponse
+from starlette.types import Receive, Scope, Send
 
 from fastapi_sessionkit import (
     SessionKit,
@@ -231,3 +232,17 @@ def test_a_store_that_fails_at_commit_turns_every_kind_of_response_into_503(
     assert (response.status_code, response.json()) == (503, {"detail": "Session storage is unavailable"})
     assert "set-cookie" not in response.headers
     assert response.headers["cache-control"] == "no-store"
+
+
+def test_what_is_sent_before_the_response_begins_is_no_response(kit: SessionKit[AppSession]) -> None:
+    """Starlette's templates tell a test client what they show before they answer."""
+    app, client = application(kit)
+
+    async def informing(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.debug", "info": {"template": "page", "context": {}}})
+        set_session(Request(scope), ADA)
+        await Response("done")(scope, receive, send)
+
+    app.mount("/informing", informing)
+
+    assert client.get("/informing/").headers["set-cookie"].startswith(f"{COOKIE}=")
