@@ -396,7 +396,7 @@ async def test_a_dump_with_an_old_secret_opens_no_session(site: Site) -> None:
     """Even who can sign needs the id, and the store has only its hash."""
     await site.sign_in("ada")
     assert site.store is not None
-    signer = site.kit.backend._signer  # type: ignore[attr-defined]  # noqa: SLF001 - the attacker has the secret
+    signer = site.kit.backend._records._signer  # type: ignore[attr-defined]  # noqa: SLF001 - the attacker has the secret
 
     for key in site.store.dump():
         assert await site.who(signer.sign(key).decode()) is None
