@@ -121,3 +121,10 @@ def test_what_lacks_a_method_is_no_backend() -> None:
     new_kit(backend=SimpleNamespace(**methods))
     with pytest.raises(ConfigurationError, match="takes a SessionBackend or a SessionStore"):
         new_kit(backend=SimpleNamespace(**{**methods, "touch": None}))
+
+
+def test_a_store_that_tells_of_no_changes_can_be_watched_all_the_same() -> None:
+    class Untelling(MemoryStore):
+        watch = None  # type: ignore[assignment]
+
+    StoreBackend(Untelling()).watch("key", lambda: None)()

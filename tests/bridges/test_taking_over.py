@@ -396,6 +396,17 @@ def test_the_old_cookie_is_removed_at_the_kits_place_and_at_the_site_s(
     assert len(headers) == len(removed) + 1
 
 
+def test_an_object_that_does_not_understand_is_nobody_and_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    class Careless:
+        def __call__(self, data: dict[str, Any]) -> AppSession:
+            return AppSession(user_id=data["user"])
+
+    switched = Switched(CookieBackend(accept_starlette=(OLD_KEY, Careless())), lambda: signed({}))
+
+    assert switched.browser().get("/me").status_code == 401
+    assert "Careless raised KeyError" in caplog.text
+
+
 def test_data_that_the_function_does_not_understand_is_nobody_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     def careless(data: dict[str, Any]) -> AppSession:
         return AppSession(user_id=data["user"])
@@ -471,6 +482,13 @@ def test_a_copy_of_the_old_cookie_is_dead_after_a_sign_out_that_came_first(on_st
     on_store.browser().post("/logout")
 
     assert on_store.browser().get("/me").status_code == 401
+
+
+def test_a_sign_out_with_the_old_cookie_is_kept_by_a_database(tmp_path: Any) -> None:
+    switched = from_a_store(SQLStore(f"sqlite+aiosqlite:///{tmp_path}/sessions.db"))
+
+    assert switched.browser().post("/logout").status_code == 200
+    assert switched.browser().get("/me").status_code == 401
 
 
 def test_a_sign_out_with_the_old_cookie_ends_what_has_just_moved(on_store: Switched) -> None:
@@ -594,7 +612,7 @@ class Failing(RecordingStore):
 
 
 @pytest.mark.parametrize("carries_out", [False, True], ids=["not carried out", "answer lost"])
-def test_a_take_over_that_the_store_cuts_short_leaves_nothing_and_is_made_later(carries_out: bool) -> None:
+def test_a_take_over_that_is_cut_short_leaves_nothing_and_is_made_later(carries_out: bool) -> None:
     store = Failing(carries_out=carries_out)
     client = from_a_store(store).browser()
 
@@ -629,7 +647,7 @@ def test_whom_the_application_vouches_for_no_more_is_not_taken_over() -> None:
     assert store._records == {}  # noqa: SLF001
 
 
-def test_a_session_that_was_taken_over_is_as_old_as_the_cookie_however_much_it_is_used() -> None:
+def test_what_was_taken_over_is_as_old_as_its_cookie_however_much_used() -> None:
     clock = Clock()
     switched = from_starlette(clock=clock, absolute_timeout=7 * DAY)
     client = switched.browser(_signed_at(clock() - 3 * DAY))
@@ -639,6 +657,28 @@ def test_a_session_that_was_taken_over_is_as_old_as_the_cookie_however_much_it_i
         clock.advance(DAY)
 
     assert statuses == [200, 200, 200, 200, 401]
+
+
+def test_an_old_session_is_taken_over_once_while_browsers_keep_its_cookie() -> None:
+    clock = Clock()
+    switched = from_a_store(clock=clock)
+    switched.browser().get("/me")
+    clock.advance(400 * DAY - 1)
+
+    assert switched.browser().get("/me").status_code == 401
+
+
+def test_a_session_that_is_taken_over_counts_for_the_limit_of_its_user() -> None:
+    clock = Clock()
+    switched = from_a_store(clock=clock, max_sessions_per_user=1)
+    older = client_of(switched.app)
+    older.post("/login")
+    clock.advance(1)
+    newer = switched.browser()
+
+    assert newer.get("/me").status_code == 200
+    assert older.get("/me").status_code == 401
+    assert newer.get("/me").status_code == 200
 
 
 @pytest.mark.parametrize(("changes", "note"), [(True, "late"), (False, "")])
@@ -711,6 +751,13 @@ def test_a_session_that_was_taken_over_can_be_listed_and_revoked(on_store: Switc
 
     assert asyncio.run(on_store.kit.sessions.revoke_user("ada")) == 1
     assert client.get("/me").status_code == 401
+
+
+def test_what_was_revoked_after_it_was_taken_over_is_not_taken_over_again(on_store: Switched) -> None:
+    on_store.browser().get("/me")
+    asyncio.run(on_store.kit.sessions.revoke_user("ada"))
+
+    assert on_store.browser().get("/me").status_code == 401
 
 
 def test_visitors_are_not_taken_over() -> None:

@@ -241,7 +241,7 @@ def test_the_oldest_id_has_only_its_own_rights_after_another_move(clock: Clock) 
     assert site.seen_by_the_leaked_id().role is None
 
 
-def test_a_function_that_switches_the_user_only_by_the_time_of_saving_gives_no_grace(clock: Clock) -> None:
+def test_a_function_that_switches_the_user_as_it_is_saved_gives_no_grace(clock: Clock) -> None:
     site = Site(clock, Session.model_validate({"user_id": "ada", "n": 0}))
 
     @site.app.post("/hand-over")

@@ -44,6 +44,13 @@ def test_a_change_of_one_that_is_stored_is_saved(backend: Any, path: str) -> Non
         assert client.get("/basket").json() == ["tea", "jam"]
 
 
+def test_a_basket_is_kept_as_nobodys() -> None:
+    store = MemoryStore()
+    browser(Shop(basket_kit(backend=store))).post("/add/tea")
+
+    assert [record.user_id for record in store._records.values()] == [None]  # noqa: SLF001
+
+
 def test_a_change_is_seen_by_later_reads_of_the_request() -> None:
     assert browser(Shop(basket_kit())).post("/set/hello").json() == "hello"
 
