@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 
-from fastapi_sessionkit import RouterGuard, Rule, Session, SessionKit
+from fastapi_sessionkit import ConfigurationError, RouterGuard, Rule, Session, SessionKit
 from fastapi_sessionkit.testing import signed_in
 from tests.gate.support import ADMIN, CUSTOMER, NAVIGATION, PREFLIGHT
 from tests.support import client_of, new_kit
@@ -100,3 +100,11 @@ def test_the_gate_and_a_router_s_guard_must_both_agree() -> None:
         (Session(user_id="c", role="partner", permissions=("p",)), 200),
     ):
         assert signed_in(client_of(app), kit, session).get("/partners/x").status_code == expected
+
+
+def test_a_router_s_guard_without_a_kit_says_who_asked() -> None:
+    app = FastAPI(dependencies=[Depends(DECISIONS)])
+    app.add_api_route("/r/open", lambda: None)
+
+    with pytest.raises(ConfigurationError, match=r"^Depends\(RouterGuard\(\.\.\.\)\) "):
+        client_of(app).get("/r/open")
