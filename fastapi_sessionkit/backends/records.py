@@ -32,11 +32,11 @@ class Records:
     """What one store keeps for one kit.
 
     Args:
-        store: where they are kept.
+        store: gives where they are kept, as the backend has it at the time.
         context: the kit's keys, ids and clock.
     """
 
-    def __init__(self, store: SessionStore, context: BackendContext) -> None:
+    def __init__(self, store: Callable[[], SessionStore], context: BackendContext) -> None:
         self._store = store
         self._new_id = context.new_id
         self._signer = context.signer("id")
@@ -64,7 +64,7 @@ class Records:
 
     async def get(self, key: str) -> SessionRecord | None:
         """The record of a key, a pointer too."""
-        return await self.ask(RECORD, self._store.get, key)
+        return await self.ask(RECORD, self._store().get, key)
 
     async def find(self, key: str, *, before: bytes | None = None, honoured: bool = False) -> Loaded | None:
         """The session of a key, wherever it has moved to, with what it was ``before``.
@@ -100,17 +100,17 @@ class Records:
         """Keep a record under a new id; gives its key and its token."""
         new_id = self._new_id()
         key = hashed(new_id)
-        if not await self.ask(NUMBER, self._store.create, key, record):
+        if not await self.ask(NUMBER, self._store().create, key, record):
             raise RuntimeError("The id source gave an id that exists already: ids must be 256 random bits")
         return key, self._signer.sign(new_id).decode()
 
     async def create_as(self, key: str, record: SessionRecord) -> bool:
         """Keep a record under this key; ``False`` where there is one."""
-        return bool(await self.ask(NUMBER, self._store.create, key, record))
+        return bool(await self.ask(NUMBER, self._store().create, key, record))
 
     async def replace(self, found: Loaded, record: SessionRecord) -> bool:
         """Put a record in the place of another; ``False`` where that changed meanwhile."""
-        return bool(await self.ask(NUMBER, self._store.replace, found.key, record, version=found.record.version))
+        return bool(await self.ask(NUMBER, self._store().replace, found.key, record, version=found.record.version))
 
     async def point(self, found: Loaded, successor: str, until: float) -> bool:
         """Turn a record into a pointer; ``False`` where it changed meanwhile."""
@@ -118,7 +118,7 @@ class Records:
 
     async def forget(self, key: str) -> None:
         """Drop the record of a key."""
-        await self.ask(ANYTHING, self._store.delete, key)
+        await self.ask(ANYTHING, self._store().delete, key)
 
     @asynccontextmanager
     async def forgotten_if_it_fails(self, key: str) -> AsyncIterator[None]:

@@ -159,7 +159,7 @@ def _unpack(payload: bytes) -> SessionRecord:
     """
     created, authenticated, seen, expires, version = _HEAD.unpack_from(payload)
     if not (0 <= created <= seen < _END_OF_TIME and 0 <= authenticated <= seen and 0 <= expires < _END_OF_TIME):
-        raise ValueError("No clock says this")  # NaN neither
+        raise ValueError("No clock says this")  # all comparisons with NaN are false
     return SessionRecord(payload[_HEAD.size :], None, version, created, authenticated, seen, expires)
 
 

@@ -51,7 +51,7 @@ class StoreBackend:
     def bind(self, context: BackendContext) -> None:
         """Take the kit's keys; give its clock to a store that has none of its own."""
         refuse_second_kit(self, self._context)
-        self._context, self._records = context, Records(self.store, context)
+        self._context, self._records = context, Records(lambda: self.store, context)
         self._most, self._evicted = context.max_sessions_per_user, context.evicted
         self._turns: WeakValueDictionary[tuple[int, str], anyio.Lock] = WeakValueDictionary()
         self._left: OrderedDict[str, Reason] = OrderedDict()  # old ids that came again, by key: what has become of them

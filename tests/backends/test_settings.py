@@ -1,14 +1,15 @@
 """Settings of backends and kits that can't work are refused."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from fastapi import Depends, FastAPI
 
-from fastapi_sessionkit import ConfigurationError, CookieBackend, Session
+from fastapi_sessionkit import ConfigurationError, CookieBackend, Session, SessionRecord, StoreBackend
 from fastapi_sessionkit.testing import signed_in
-from tests.support import client_of, new_kit
+from tests.support import RecordingStore, client_of, new_kit
 
 
 @pytest.mark.parametrize("encrypt", ["no", None, 0])
@@ -48,3 +49,23 @@ def test_a_session_of_100_years_can_be_told_about() -> None:
 def test_a_source_of_times_or_ids_is_something_to_call(setting: str, wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"{setting}=.* takes a function"):
         new_kit(**{setting: wrong})
+
+
+@pytest.mark.anyio
+async def test_a_store_that_is_put_in_the_place_of_another_serves_every_call() -> None:
+    backend = StoreBackend(first := RecordingStore())
+    kit = new_kit(backend=backend)
+    backend.store = second = RecordingStore()
+    now = kit.services.lifetimes.clock()
+    record = SessionRecord(b'{"user_id":"ada"}', "ada", 1, now, now, now, now + 60)
+
+    old = (await backend.create(record)).encode()
+    for change in (backend.update, partial(backend.rotate, grace=10)):
+        loaded = await backend.load(old)
+        assert loaded is not None
+        assert await change(loaded, lambda record: record) is not None
+    assert await backend.load(old) is not None
+    assert await backend.end_user("ada") == 1
+
+    assert first.calls == []
+    assert {"create", "get", "replace"} <= set(second.calls)
