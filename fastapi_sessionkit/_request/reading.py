@@ -31,7 +31,6 @@ class Known(Generic[M]):
         ends_at: when the first of its two lifetimes is over, unless the session is used before.
         touch_due_at: when the idle clock is to be moved.
         quiet_until: until when requests share the session and there is nothing to look at or to do.
-        is_foreign: whether the token was made for another kind of transport: here it is nobody's.
         shared: the session whose values requests share; ``None`` where each has to read one of its own.
     """
 
@@ -39,7 +38,6 @@ class Known(Generic[M]):
     note: Envelope
     ends_at: float
     touch_due_at: float
-    is_foreign: bool
     quiet_until: float = 0.0
     shared: M | None = None
 
@@ -48,7 +46,7 @@ class _Place(Generic[M]):
     """What one token led to the last time.
 
     ``ends_at`` (Unix seconds) is when its session was to end unless it was used before; 0 where that is not known.
-    ``is_foreign`` is what it is in ``Known``, also of a record that is too large to be kept.
+    ``is_foreign`` says whether the token was made for another kind of transport: here it is nobody's.
     """
 
     __slots__ = ("ends_at", "is_foreign", "known")
@@ -87,11 +85,10 @@ class Reader(Generic[M]):
             note = opened(record.data)
             is_final = note.issued and not loaded.key
             touch_due_at = math.inf if is_final else self._lifetimes.touch_due_at(record)
-            ends_at, is_foreign = self._lifetimes.ends_at(record), note.issued is not self._issued
-            found = Known(record, note, ends_at, touch_due_at, is_foreign)
+            found = Known(record, note, self._lifetimes.ends_at(record), touch_due_at)
             place.known = found if len(record.data) <= _MEMORABLE else None
-            place.ends_at, place.is_foreign = ends_at, is_foreign
-        return None if found.is_foreign else found
+            place.ends_at, place.is_foreign = found.ends_at, note.issued is not self._issued
+        return None if place.is_foreign else found
 
     def expect(self, token: bytes, record: SessionRecord) -> None:
         """Remember until when a token that is given out now will serve, to tell later what may have become of it."""
