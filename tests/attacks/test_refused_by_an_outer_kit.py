@@ -1,11 +1,13 @@
 """Attack: a refusal by one kit of an application is handed on to the innermost, which may be another application's too."""
 
+import pytest
 from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fastapi_sessionkit import RouterGuard, Rule, Session
+from fastapi_sessionkit import NotAuthenticated, RouterGuard, Rule, Session
 from fastapi_sessionkit.testing import signed_in
 from tests.support import client_of, new_kit
 
@@ -50,3 +52,17 @@ def test_attack_a_refusal_passes_no_middleware_that_answers_between_two_kits() -
     second.install(app)
 
     assert client_of(app).get("/").status_code == 401
+
+
+@pytest.mark.parametrize("guarded", [0, 1], ids=["the outer", "the inner"])
+def test_a_handler_may_read_what_was_sent_whichever_kit_refuses(guarded: int) -> None:
+    app = FastAPI()
+    guard = RouterGuard([Rule("/**", role="admin")])
+    for number, name in enumerate(["first", "second"]):
+        new_kit(name=name).install(app, guard=guard if number == guarded else None)
+
+    @app.exception_handler(NotAuthenticated)
+    async def handler(request: Request, exc: NotAuthenticated) -> Response:
+        return PlainTextResponse(await request.body(), exc.status_code)
+
+    assert client_of(app).post("/", content="a draft").text == "a draft"
