@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, Request
 
-from fastapi_sessionkit import MemoryStore, RouterGuard, Rule, Session, SessionKit
+from fastapi_sessionkit import MemoryStore, RouterGuard, Rule, Session, SessionKit, public
 from tests.gate.support import status, token_of
 from tests.support import SECRET, Clock
 
@@ -27,14 +27,24 @@ class Slow:
         async def page(request: Request) -> None:
             await request.body()
 
-    async def post(self, app: FastAPI, path: str, role: str) -> int:
+        @self.app.post("/open")
+        @public
+        async def open_to_all(request: Request) -> None:
+            await request.body()
+
+    async def post(self, app: FastAPI, path: str, role: str | None) -> int:
+        """What is answered to somebody who gets another role meanwhile, or is signed out."""
         parts = iter([(b"1", True), (b"2", False)])
 
         async def receive() -> Any:
             body, more = next(parts)
             if not more:
                 self.clock.advance(6)
-                await self.kit.sessions.update_user("ada", role=role)
+                await (
+                    self.kit.sessions.revoke_user("ada")
+                    if role is None
+                    else self.kit.sessions.update_user("ada", role=role)
+                )
             return {"type": "http.request", "body": body, "more_body": more}
 
         cookie = token_of(self.kit, Session(user_id="ada", role="admin"))
@@ -66,3 +76,12 @@ async def test_attack_a_second_look_by_an_inner_gate_is_about_its_own_path(
     slow.kit.install(slow.app, guard=ADMINS)
 
     assert await slow.post(outermost, "/outer/inner/page", role) == answer
+
+
+async def test_a_second_look_leaves_a_public_endpoint_open(clock: Clock) -> None:
+    slow, outermost = Slow(clock), FastAPI()
+    outermost.mount("/outer", slow.app)
+    slow.kit.install(outermost, guard=RouterGuard([Rule("/outer/**", allow=lambda _: True)]))
+    slow.kit.install(slow.app, guard=RouterGuard([], global_protect=True))
+
+    assert await slow.post(outermost, "/outer/open", None) == 200
