@@ -322,7 +322,7 @@ ONE: dict[str, Callable[..., Any]] = {
 
 
 @pytest.mark.parametrize("kind", ONE)
-async def test_attack_a_function_that_can_do_with_the_session_gets_nothing_that_a_client_wrote(kind: str) -> None:
+async def test_attack_a_function_that_takes_the_session_gets_nothing_of_a_clients(kind: str) -> None:
     """A default that a segment of the path replaces would be the client's to choose."""
     assert await decided(Rule("/users/{id}", allow=ONE[kind]), "/users/x", ADA)
     if isinstance(ONE[kind], Mock):

@@ -122,7 +122,7 @@ def preflight(app: Any) -> int:
 
 
 @pytest.mark.parametrize("kind", OVERRIDDEN)
-def test_attack_what_looks_like_a_preflight_runs_nothing_that_routes_otherwise(kind: str) -> None:
+def test_attack_a_seeming_preflight_runs_nothing_that_routes_otherwise(kind: str) -> None:
     unguarded, app = FastAPI(), guarded()
     unguarded.mount("/mounted", OVERRIDDEN[kind]())
     app.mount("/mounted", OVERRIDDEN[kind]())

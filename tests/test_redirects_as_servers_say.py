@@ -31,7 +31,7 @@ async def location_of(path: str, *, accept: bytes | None = b"text/html", **said:
     return found[b"location"].decode() if b"location" in found else None
 
 
-async def test_without_a_root_path_and_a_query_the_page_is_all_there_is_to_come_back_to() -> None:
+async def test_without_a_root_path_and_a_query_the_page_alone_is_come_back_to() -> None:
     assert await location_of("/page") == "/login?next=/page"
 
 

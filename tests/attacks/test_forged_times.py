@@ -58,7 +58,7 @@ def test_attack_a_time_that_no_date_can_hold_opens_nothing(
 
 
 @every_cookie_backend
-def test_attack_a_session_signed_with_a_leaked_secret_ends_however_much_it_is_used(encrypt: bool, clock: Clock) -> None:
+def test_attack_a_session_signed_with_a_leaked_secret_ends_though_it_is_used(encrypt: bool, clock: Clock) -> None:
     kit, began_at = after_the_leak(encrypt, clock), clock()
     client = browser_with(kit, token_of(encrypt, clock, expires_at=YEAR_9998, last_seen_at=clock()))
     while client.get("/").json() is not None:

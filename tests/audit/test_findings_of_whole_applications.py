@@ -64,7 +64,7 @@ def both_kits(app: FastAPI, own: RouterGuard | None, other: RouterGuard | None) 
     return [(each.code, each.at) for each in kit.audit(app).findings]
 
 
-def test_what_another_kit_s_guard_opens_or_has_as_its_login_page_is_meant_to_be_open() -> None:
+def test_what_another_kits_guard_opens_or_logs_in_at_is_meant_to_be_open() -> None:
     app = app_of("/staff/login", "/staff/help", "/staff/b", methods=("GET", "POST"))
     other = RouterGuard([Rule("/staff/help", public=True)], login_path="/staff/login")
 

@@ -76,7 +76,7 @@ def test_a_401_of_somebody_else_is_left_alone(site: Site) -> None:
     assert challenges(site, "/basic") == ['Basic realm="staff"']
 
 
-def test_a_handler_of_the_application_s_own_sees_the_error_and_its_answer_says_both(site: Site) -> None:
+def test_a_handler_of_ones_own_sees_the_error_and_its_answer_says_both(site: Site) -> None:
     @site.app.exception_handler(NotAuthenticated)
     async def answer(_: Request, error: Any) -> JSONResponse:
         return JSONResponse("sign in", 401, error.headers)

@@ -53,7 +53,7 @@ async def ask_nothing(request: Request, kit: SessionKit[Session]) -> None: ...
 
 
 @pytest.mark.parametrize("ask", [ask_module, ask_twice, ask_list])
-def test_a_middleware_that_is_the_first_to_ask_makes_the_answer_depend_on_the_session(ask: Any) -> None:
+def test_a_middleware_that_asks_first_makes_the_answer_depend_on_the_session(ask: Any) -> None:
     nobodys, adas = read_late(ask, user=False), read_late(ask, user=True)
 
     assert nobodys.headers["vary"] == adas.headers["vary"] == "Cookie"

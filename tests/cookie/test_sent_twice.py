@@ -80,7 +80,7 @@ def test_what_led_to_a_session_that_has_ended_does_not_count(ended: str, clock: 
     assert who(site, cookies(old, ada)) == "ada"
 
 
-def test_what_an_absolute_timeout_that_is_shorter_now_has_ended_does_not_count(clock: Clock) -> None:
+def test_what_a_shorter_absolute_timeout_has_ended_by_now_does_not_count(clock: Clock) -> None:
     store = MemoryStore(clock=clock)
     old = Site(backend=store, clock=clock).token("eve")
     clock.advance(200)

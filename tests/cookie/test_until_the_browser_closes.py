@@ -106,7 +106,7 @@ def test_the_next_sign_in_says_anew_how_long_the_cookie_lasts() -> None:
     assert lasts(client.post("/move"))
 
 
-def test_a_release_that_brings_the_session_up_to_date_keeps_it_one_of_the_browser() -> None:
+def test_a_release_that_updates_the_session_keeps_it_one_of_the_browser() -> None:
     store = MemoryStore()
     client = browser(backend=store)
     client.post("/login")

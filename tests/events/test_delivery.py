@@ -115,7 +115,7 @@ def test_a_handler_that_raises_breaks_nothing_and_is_logged_without_its_text(
     assert "a value" not in caplog.text
 
 
-def test_a_plain_handler_that_hangs_delays_no_request_and_loses_its_events_alone(
+def test_a_plain_handler_that_hangs_delays_nobody_and_loses_its_own_events(
     kit: SessionKit[AppSession], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     go = threading.Event()

@@ -172,7 +172,7 @@ async def test_an_extra_changed_in_place_is_saved_and_leaks_into_no_other_sessio
 
 
 @pytest.mark.anyio
-async def test_what_a_hook_does_to_the_session_that_it_is_asked_about_stays_with_it() -> None:
+async def test_what_a_hook_does_to_the_session_it_is_asked_about_stays_with_it() -> None:
     async def revalidate(session: Session) -> Session:
         answer = session.model_copy()
         vars(session)["email"] = "leaked@example.com"

@@ -135,7 +135,7 @@ async def test_a_prefix_of_a_proxy_is_no_segment(way: str, kit: SessionKit[Sessi
     assert await answer(kit, f"/8/{way}/7", root_path="/8") == 200
 
 
-async def test_attack_a_decision_that_is_remembered_for_one_path_is_not_for_another(kit: SessionKit[Session]) -> None:
+async def test_attack_a_decision_remembered_for_one_path_is_not_for_another(kit: SessionKit[Session]) -> None:
     app, cookie = application(kit), token_of(kit, SEVEN)
 
     for _ in range(2):
@@ -347,7 +347,7 @@ def test_a_route_without_the_parameter_fails_the_start(path: str, kit: SessionKi
         pass
 
 
-def test_a_websocket_and_a_kits_own_dependency_without_the_parameter_fail_the_start(kit: SessionKit[Session]) -> None:
+def test_a_websocket_or_kits_dependency_without_the_parameter_fails_to_start(kit: SessionKit[Session]) -> None:
     app = FastAPI()
 
     @app.websocket("/live")

@@ -287,7 +287,7 @@ def test_helpers_for_tests_give_a_visitor_what_they_give_a_user() -> None:
 # Caches
 
 
-def test_a_response_says_that_it_depends_on_the_cookie_and_is_private_only_where_there_is_one() -> None:
+def test_a_response_depends_on_the_cookie_and_is_private_where_there_is_one() -> None:
     client = browser(Shop(basket_kit()))
 
     fresh = client.get("/basket").headers

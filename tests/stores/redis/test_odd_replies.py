@@ -37,9 +37,7 @@ async def server_that_says(replies: Callable[[], bytes]) -> AsyncIterator[str]:
         (b"$99999999999999999999\r\n", "InvalidResponse"),
     ],
 )
-async def test_bytes_that_answer_nothing_are_an_error_of_the_store_and_end_the_connection(
-    odd: bytes, words: str
-) -> None:
+async def test_bytes_that_answer_nothing_are_an_error_and_end_the_connection(odd: bytes, words: str) -> None:
     said = [NOTHING, odd]
     async with server_that_says(lambda: said.pop() if said else NOTHING) as url:
         store = RedisStore(url, timeout=5)
