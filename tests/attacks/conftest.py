@@ -1,5 +1,6 @@
 """One site on every backend: the attacks of this folder ask for ``site``, and run once on each."""
 
+import gc
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,3 +54,10 @@ def carrier(request: pytest.FixtureRequest) -> str:
     """What brings the token."""
     name: str = request.param
     return name
+
+
+@pytest.fixture
+def nothing_is_left() -> Iterator[None]:
+    """What was never awaited is found here, where it is expected, and not in somebody else's test."""
+    yield
+    gc.collect()

@@ -5,7 +5,7 @@ import pytest
 from fastapi import FastAPI
 
 from fastapi_sessionkit import SessionStore, StoreBackend
-from tests.bridges.test_taking_over import OLD, adopted, routes
+from tests.bridges.switched import OLD, adopted, routes
 from tests.support import SITE, Clock, app_kit
 
 pytestmark = pytest.mark.anyio

@@ -20,11 +20,6 @@ TELLS = {"memory", "redis", "cluster"}
 """The engines that tell of a change at once."""
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def application(kit: SessionKit[Session], every: float, entered: asyncio.Event) -> FastAPI:
     app = FastAPI()
     kit.install(app)

@@ -20,11 +20,6 @@ from tests.support import new_kit
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Told:
     """How often somebody was told."""
 
