@@ -227,10 +227,11 @@ def refusal_of(path: str, headers: dict[str, str] | list[tuple[str, str]], **req
     return str(response.json()["detail"])
 
 
-@pytest.mark.parametrize("path", ["/act", "/login"])
-def test_a_refusal_names_the_origin_and_the_setting(path: str) -> None:
+@pytest.mark.parametrize(("path", "what"), [("/act", "request"), ("/login", "sign-in")])
+def test_a_refusal_names_the_origin_and_the_setting(path: str, what: str) -> None:
     text = refusal_of(path, {"Origin": ELSEWHERE, "Sec-Fetch-Site": "cross-site"})
 
+    assert text.startswith(f"Cross-origin {what} refused: ")
     assert repr(ELSEWHERE) in text
     assert "SessionKit(trusted_origins=[...])" in text
     assert "identity provider" not in text

@@ -85,6 +85,7 @@ def test_without_it_a_callback_is_refused_and_the_text_names_the_setting() -> No
     answer = client_of(application()).post("/callback", headers=ELSEWHERE)
 
     assert answer.status_code == 403
+    assert answer.json()["detail"].startswith("Cross-origin sign-in refused: ")
     assert "cross_origin_exempt=[...]" in answer.json()["detail"]
     assert "'https://accounts.example'" in answer.json()["detail"]
 

@@ -218,8 +218,8 @@ def test_a_request_from_another_origin_is_told(kit: SessionKit[AppSession]) -> N
     events = told(kit)
     client.post("/note", headers={"origin": "https://evil.example"})
 
-    assert [(event.name, event.reason) for event in events] == [
-        ("refused_origin", "a request from 'https://evil.example'")
+    assert [(event.name, event.method, event.path, event.reason) for event in events] == [
+        ("refused_origin", "POST", "/note", "a request from 'https://evil.example'")
     ]
 
 

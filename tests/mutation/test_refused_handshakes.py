@@ -90,7 +90,7 @@ async def test_a_signed_cookie_can_not_be_changed_there_and_the_log_says_so(capl
         client = await refused(kit, lambda socket, _: update_session(socket, role="admin"), REFUSALS["closed"])
 
     assert session_of(client, kit) == ADA
-    assert "the client keeps its old one" in caplog.text
+    assert "by closing can carry no cookie: the client keeps its old one" in caplog.text
 
 
 @pytest.mark.anyio

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Body, Depends, FastAPI, Request
+from fastapi import APIRouter, Body, Depends, FastAPI, Request, WebSocket
 from starlette.responses import PlainTextResponse
 
 from fastapi_sessionkit import (
@@ -20,7 +20,7 @@ from fastapi_sessionkit import (
     update_session,
 )
 from fastapi_sessionkit.testing import signed_in
-from tests.support import SECRET, Clock, client_of
+from tests.support import SECRET, Clock, RecordingStore, client_of
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +32,8 @@ class Slow:
 
     def __init__(self, clock: Clock, **settings: Any) -> None:
         self.clock = clock
-        self.kit = SessionKit(secret_key=SECRET, backend=MemoryStore(), clock=clock, **settings)
+        self.store = RecordingStore()
+        self.kit = SessionKit(secret_key=SECRET, backend=self.store, clock=clock, **settings)
         self.app = FastAPI()
         self.ran: list[str] = []
         router = APIRouter(dependencies=[Depends(RouterGuard(protect=[Rule("/guarded/**", role="admin")]))])
@@ -61,8 +62,11 @@ class Slow:
         self.kit.install(self.app, guard=RouterGuard(protect=[Rule("/gated/**", role="admin")]))
         self.client = signed_in(client_of(self.app), self.kit, ADMIN)
 
-    async def post(self, path: str, seconds: float, meanwhile: Callable[[], Any]) -> int:
-        """Send a body whose second half comes after some seconds, in which something happens; gives the status."""
+    async def post(self, path: str, seconds: float, meanwhile: Callable[[], Any], *, pauses: int = 0) -> int:
+        """Send a body whose second half comes after some seconds, in which something happens; gives the status.
+
+        Between the halves it may pause several times as long.
+        """
         cookie = f"{self.kit.cookie_name}={self.client.cookies[self.kit.cookie_name]}".encode()
         headers = [(b"host", b"testserver"), (b"cookie", cookie), (b"content-type", b"application/json")]
         scope = {
@@ -73,11 +77,13 @@ class Slow:
             "query_string": b"",
             "headers": headers,
         }
-        parts = iter([(b"[1,", True), (b"2]", False)])
+        parts = iter([(b"[1,", True), *[(b" ", True)] * pauses, (b"2]", False)])
         sent: list[Any] = []
 
         async def receive() -> Any:
             body, more = next(parts)
+            if body == b" ":
+                self.clock.advance(seconds)
             if not more:
                 self.clock.advance(seconds)
                 await meanwhile()
@@ -116,11 +122,40 @@ async def test_a_body_that_dribbles_in_does_not_outlive_the_role(path: str, cloc
 async def test_a_slow_body_of_somebody_who_stays_signed_in_is_served(path: str, seconds: float, clock: Clock) -> None:
     slow = Slow(clock)
 
-    async def nothing() -> None:
-        pass
-
     assert await slow.post(path, seconds, nothing) == 200
     assert len(slow.ran) == 1
+
+
+async def nothing() -> None:
+    pass
+
+
+@pytest.mark.parametrize("path", BODIES)
+async def test_a_body_in_many_parts_is_looked_at_where_it_ends(path: str, clock: Clock) -> None:
+    """Whoever sends it byte by byte costs the store no look for each of them."""
+    slow = Slow(clock)
+    slow.store.calls.clear()
+
+    assert await slow.post(path, 6, nothing, pauses=20) == 200
+    assert slow.store.calls.count("get") == 2
+
+
+def test_the_messages_of_a_socket_are_looked_at_by_whoever_watches_it(clock: Clock) -> None:
+    """``session_watch`` does, once a period; a message by itself asks nothing and ends nothing."""
+    slow = Slow(clock)
+
+    @slow.app.websocket("/gated/socket")
+    async def socket(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.send_text(await socket.receive_text())
+
+    with slow.client.websocket_connect("wss://testserver/gated/socket") as connection:
+        slow.store.calls.clear()
+        clock.advance(6)
+        connection.send_text("still here")
+
+        assert connection.receive_text() == "still here"
+    assert slow.store.calls == []
 
 
 async def test_a_body_in_time_costs_no_second_look(clock: Clock) -> None:
