@@ -165,9 +165,7 @@ class RouterGuard(Frozen):
             self._choice(method, path).for_endpoint(public=public), path, Subject(session, access, age)
         )
 
-    def allows_now(
-        self, method: str, path: str, own: RequestSession[Any], caller: str, *, public: bool = False
-    ) -> bool:
+    def allows_now(self, method: str, path: str, own: RequestSession[Any], caller: str, *, public: bool) -> bool:
         """Whether the guard would let whoever is signed in pass, as far as that can be told without waiting.
 
         Raises:
@@ -235,7 +233,7 @@ class RouterGuard(Frozen):
         self._log(decision, method, path, subject)
         if not decision.allowed:
             own.announce("denied", decision.reason)
-            raise await self._error(choice, decision, path, scope, subject)
+            raise await self._error(choice, decision, scope, subject)
         if choice is self._login and method == "GET" and is_navigation(scope):
             await self._send_home(own, scope, path)
 
@@ -244,7 +242,7 @@ class RouterGuard(Frozen):
             return
         verdict = "allowed" if decision.allowed else "denied"
         rule = "no rule" if decision.rule is None else f"rule {decision.rule}"
-        shape = _shape(subject.session if decision.signed_in else None)
+        shape = _shape(subject.session)
         logger.debug("%s %r: %s by %s (%s), session %s", method, path, verdict, rule, decision.reason, shape)
 
     async def __call__(self, connection: HTTPConnection) -> None:
@@ -276,9 +274,7 @@ class RouterGuard(Frozen):
                 logger.debug("%r is for those who are not signed in: sent to %r", path, self.home_path)
             raise redirect(scope, self.home_path)
 
-    async def _error(
-        self, choice: Choice, decision: Decision, path: str, scope: Scope, subject: Subject
-    ) -> HTTPException:
+    async def _error(self, choice: Choice, decision: Decision, scope: Scope, subject: Subject) -> HTTPException:
         if choice is _AMBIGUOUS:
             return HTTPException(400, "Ambiguous path")
         somebody = bool(decision.signed_in)
@@ -286,7 +282,7 @@ class RouterGuard(Frozen):
         if decision.max_age is not None:
             return await self.step_up_error(refused, scope, subject)
         target = self._target(decision)
-        if target is not None and follows(scope) and await self._leads_in_circles(target, path, scope, subject):
+        if target is not None and follows(scope) and await self._leads_in_circles(target, scope, subject):
             target = None
         return denial_error(scope, refused, target, back=not somebody)
 
@@ -295,27 +291,28 @@ class RouterGuard(Frozen):
         target = None if decision.rule is None else decision.rule.redirect_to
         return target if decision.signed_in else target or self.login_path
 
-    async def _leads_in_circles(self, target: str, path: str, scope: Scope, subject: Subject) -> bool:
+    async def _leads_in_circles(self, target: str, scope: Scope, subject: Subject) -> bool:
         """Whether a browser that is sent to a page would come back to one that it has been to, and never to an end."""
-        seen = {page_of(path)} if scope.get("method") in {"GET", "HEAD"} else set()
+        method = "HEAD" if scope.get("method") == "HEAD" else "GET"
+        seen = set[str]()
         following: str | None = target
         while following is not None:
             page = page_of(following)
             if page in seen:
                 return True
             seen.add(page)
-            following = await self._next(page, subject)
+            following = await self._next(method, page, subject)
         return False
 
-    async def _next(self, page: str, subject: Subject) -> str | None:
-        """Where a browser is sent that gets a page of this application; ``None`` where it ends there."""
-        choice = self._choice("GET", page)
+    async def _next(self, method: str, page: str, subject: Subject) -> str | None:
+        """Where a browser is sent that comes to a page of this application; ``None`` where it ends there."""
+        choice = self._choice(method, page)
         decision = await self._decide(choice, page, subject)
         if not decision.allowed:
             target = None if decision.max_age is not None else self._target(decision)
             return None if target is None or page_of(target) == page else target
-        sends_home = choice is self._login and not subject.is_nobody and not self._home.matches(page)
-        return self.home_path if sends_home else None
+        may_send_home = choice is self._login and method == "GET" and not subject.is_nobody
+        return self.home_path if may_send_home and not self._home.matches(page) else None
 
     async def step_up_error(
         self, refused: Callable[..., HTTPException], scope: Scope, subject: Subject
@@ -375,7 +372,7 @@ def _passes_as_preflight(scope: Scope, *, routed: bool) -> bool:
 
 
 def _page(path: str, name: str) -> Pattern:
-    if not {"*", "{", "}"}.isdisjoint(path):
+    if not {"*", "{"}.isdisjoint(path):
         raise ConfigurationError(f"RouterGuard({name}=...) is one page, not a pattern: {path!r}")
     return Pattern(path)
 

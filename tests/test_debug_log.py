@@ -87,7 +87,11 @@ RULES = [Rule("/admin/**", role="admin"), Rule("/open", public=True), Rule("/min
 @pytest.mark.parametrize(
     ("path", "who", "words"),
     [
-        ("/admin/x", None, ["GET '/admin/x'", "denied", "rule /admin/**", "nobody is signed in"]),
+        (
+            "/admin/x",
+            None,
+            ["GET '/admin/x'", "denied", "rule /admin/**", "nobody is signed in", "session not asked or nobody"],
+        ),
         ("/admin/x", {}, ["denied", "rule /admin/**", "role:admin is missing", "Subscriber(user_id)"]),
         ("/admin/x", {"role": "admin"}, ["allowed", "rule /admin/**", "role:admin", "Subscriber(user_id, role)"]),
         ("/mine", {"email": "a@b"}, ["allowed", "rule /mine", "signed_in", "Subscriber(user_id, email)"]),

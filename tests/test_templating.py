@@ -183,12 +183,20 @@ def test_a_sign_in_of_the_same_request_counts(kit: SessionKit[AppSession]) -> No
 
 
 @pytest.mark.parametrize(
-    "template", ["{{ session }}", "{% if session %}{% endif %}", '{{ has_role("a") }}', '{{ can("GET", "/admin") }}']
+    ("template", "caller"),
+    [
+        ("{{ session }}", "session"),
+        ("{% if session %}{% endif %}", "session"),
+        ('{{ has_role("a") }}', "has_role"),
+        ('{{ can("GET", "/admin") }}', "can"),
+    ],
 )
-def test_a_page_whose_session_nobody_loaded_says_what_to_write(kit: SessionKit[AppSession], template: str) -> None:
+def test_a_page_whose_session_nobody_loaded_says_what_to_write(
+    kit: SessionKit[AppSession], template: str, caller: str
+) -> None:
     site = Site(kit, template, guard=GUARD)
 
-    with pytest.raises(ConfigurationError, match=r"preload=\["):
+    with pytest.raises(ConfigurationError, match=rf"^{caller}\b.* was called in a request .*preload=\["):
         site.page()
 
 

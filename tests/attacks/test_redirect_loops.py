@@ -32,7 +32,7 @@ def client_behind(
     kit.install(app, guard=None if on_a_router else guard)
     router = APIRouter(dependencies=[Depends(guard)] if on_a_router else [])
 
-    @router.api_route("/{page:path}", methods=["GET", "POST"])
+    @router.api_route("/{page:path}", methods=["GET", "HEAD", "POST"])
     async def serve(page: str) -> str:
         return page
 
@@ -51,7 +51,7 @@ def walked(client: TestClient, page: str, *, method: str = "GET") -> Iterator[tu
         yield page.partition("?")[0], answer.status_code
         if not answer.is_redirect:
             return
-        page, method = answer.headers["location"], "GET"
+        page, method = answer.headers["location"], "HEAD" if method == "HEAD" else "GET"
     pytest.fail("the browser goes on for ever")
 
 
@@ -106,6 +106,23 @@ def test_attack_by_a_page_that_sends_to_itself_spelled_otherwise(method: str) ->
     client = client_behind(RouterGuard(protect=[Rule("/b", role="admin", redirect_to="/%62")]), PEOPLE["user"])
 
     assert list(walked(client, "/b", method=method)) == [("/b", 403)]
+
+
+def test_attack_by_targets_that_point_at_each_other_for_head_alone() -> None:
+    rules = [Rule("/a", role="admin", redirect_to="/b", methods=["HEAD"])]
+    rules += [Rule("/b", role="admin", redirect_to="/a", methods=["HEAD"])]
+    client = client_behind(RouterGuard(protect=rules), PEOPLE["user"])
+
+    assert list(walked(client, "/a", method="HEAD")) == [("/a", 403)]
+    assert list(walked(client, "/a")) == [("/a", 200)]
+
+
+def test_a_login_page_that_sends_nobody_home_by_head_is_an_end() -> None:
+    rules = [Rule("/", role="admin", redirect_to="/login")]
+    client = client_behind(RouterGuard(protect=rules, login_path="/login", global_protect=True), PEOPLE["user"])
+
+    assert list(walked(client, "/", method="HEAD")) == [("/", 302), ("/login", 200)]
+    assert list(walked(client, "/")) == [("/", 403)]
 
 
 def test_a_form_that_is_refused_may_lead_back_to_its_page() -> None:
@@ -185,6 +202,7 @@ conditions: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [{"public": True}, {"role": "admin"}, {"role": "user"}, {"roles": ["user", "admin"]}, {"fresh": 60}]
 )
 targets = st.sampled_from([None, *PAGES])
+methods = st.sampled_from([None, ["GET"], ["HEAD"], ["POST", "HEAD"]])
 
 
 @st.composite
@@ -194,7 +212,7 @@ def guards(draw: st.DrawFn) -> RouterGuard:
     for page in draw(st.lists(st.sampled_from([*PAGES, "/**"]), max_size=6)):
         condition = draw(conditions)
         target = None if condition.get("public") else draw(targets)
-        rules.append(Rule(page, **condition, redirect_to=target))
+        rules.append(Rule(page, **condition, redirect_to=target, methods=draw(methods)))
     return RouterGuard(
         protect=rules,
         login_path=draw(st.sampled_from([None, "/login", "/", "/a"])),
@@ -206,10 +224,12 @@ def guards(draw: st.DrawFn) -> RouterGuard:
 
 
 @settings(max_examples=60)
-@given(guards(), st.sampled_from(sorted(PEOPLE)), st.sampled_from([0, 600]))
-def test_attack_by_any_rules_that_send_people_around(guard: RouterGuard, who: str, signed_in_ago: float) -> None:
+@given(guards(), st.sampled_from(sorted(PEOPLE)), st.sampled_from([0, 600]), st.sampled_from(["GET", "HEAD", "POST"]))
+def test_attack_by_any_rules_that_send_people_around(
+    guard: RouterGuard, who: str, signed_in_ago: float, method: str
+) -> None:
     client = client_behind(guard, PEOPLE[who], signed_in_ago=signed_in_ago)
 
     for page in PAGES:
-        *_, (_, status) = walked(client, page)
+        *_, (_, status) = walked(client, page, method=method)
         assert status in {200, 401, 403}

@@ -100,6 +100,20 @@ def test_a_handshake_of_who_may_is_let_in(way: str) -> None:
         assert socket.receive_text() == "in"
 
 
+@pytest.mark.parametrize("way", list(WAYS))
+@pytest.mark.parametrize(("method", "is_guarded"), [("GET", True), ("POST", False)])
+def test_a_handshake_is_a_get_to_rules_that_name_methods(way: str, method: str, is_guarded: bool) -> None:
+    guard = RouterGuard(protect=[Rule("/ws", role="admin", methods=[method])])
+    app, _ = socket_app(**{name: given and guard for name, given in WAYS[way].items()})
+
+    if is_guarded:
+        with pytest.raises(WebSocketDisconnect), client_of(app).websocket_connect("wss://testserver/ws"):
+            pass
+    else:
+        with client_of(app).websocket_connect("wss://testserver/ws") as connection:
+            assert connection.receive_text() == "in"
+
+
 def test_an_unknown_websocket_is_behind_the_gate() -> None:
     app, _ = socket_app(RouterGuard(global_protect=True))
 
