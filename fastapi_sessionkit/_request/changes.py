@@ -33,6 +33,7 @@ class Changes:
         unread: patches that were marked before the session was loaded, not validated as a whole yet.
         reauthenticates: whether the user has proved again who they are, so that the old id has no grace.
         switches_user: whether the patches make it another user's session.
+        switched: whether it was made another user's from outside, so that the old id has no grace.
         ttl: the idle lifetime in seconds of a session that begins; ``None``: the kit's.
         transient: whether the client forgets the token of a session that begins when the browser closes.
         answer: what the ``revalidate`` hook changed; before all patches.
@@ -45,6 +46,7 @@ class Changes:
     unread: list[Update] = field(default_factory=list)
     reauthenticates: bool = False
     switches_user: bool = False
+    switched: bool = False
     ttl: float | None = None
     transient: bool = False
     answer: Patch | None = None

@@ -267,7 +267,7 @@ class LoadedSession(MarkedSession[M]):
             self._touch_due = True
         if known.note.moves and not loaded.superseded:
             self._mark_move()
-            self._marks().switches_user = known.note.switches
+            self._marks().switched = known.note.switches
         if loaded.before is not None:
             self.before = self.services.codec.read(loaded.before)
         if session is known.shared:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
@@ -27,6 +28,8 @@ logger: logging.Logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _WRITTEN = (Written, NoneType)
+_HARDLY_ANY = sys.float_info.min
+"""Seconds of a grace that no clock tells from none. None at all says more: nobody else keeps the session."""
 
 ISSUED = "fastapi_sessionkit.issued"
 """Where the scope says which token the response carries."""
@@ -129,7 +132,7 @@ async def save_changes(
         services.events.announce("rotated", scope, record.user_id, record.created_at)
     if changes.all_patches:
         services.events.announce("updated", scope, record.user_id, record.created_at)
-    if loaded.superseded or written.token is None:
+    if written.token is None or (loaded.superseded and not change.ends_others):
         return []
     return _write(services, written.token, record, scope)
 
@@ -143,8 +146,7 @@ async def _carried_out(services: Services[M], loaded: Loaded, change: "_Change")
         except MustMove:
             change.moves = True
     try:
-        grace = 0.0 if change.switches or change.renews else services.rotation_grace
-        return checked_answer(await backend.rotate(loaded, change, grace=grace), _WRITTEN, "rotate")
+        return checked_answer(await backend.rotate(loaded, change, grace=change.grace), _WRITTEN, "rotate")
     except MustMove:  # it is another user's only now
         return checked_answer(await backend.rotate(loaded, change, grace=0.0), _WRITTEN, "rotate")
 
@@ -203,9 +205,9 @@ class _Change:
 
     Attributes:
         moves: whether it is carried out under a new id.
-        renews: whether the user has proved again who they are, so that the old id has no grace. Without a new id it
-            does not: that would make the old one fresh.
-        switches: whether it makes another user's session of it, so that the old id has no grace.
+        renews: whether the user has proved again who they are. Without a new id it does not: that would make the old
+            one fresh.
+        switches: whether it makes another user's session of it.
     """
 
     def __init__(self, services: Services[Any], loaded: Loaded, changes: Changes, *, may_move: bool) -> None:
@@ -216,6 +218,18 @@ class _Change:
         self.moves: bool = may_move and changes.action is Action.ROTATE
         self.renews: bool = self.moves and changes.reauthenticates
         self.switches: bool = changes.switches_user
+
+    @property
+    def ends_others(self) -> bool:
+        """Whether only the client of this request goes on: no other id has a grace, nor one that the session has moved to."""
+        return self.renews or self.switches
+
+    @property
+    def grace(self) -> float:
+        """For how many seconds the old id still serves."""
+        if self.ends_others:
+            return 0.0
+        return (0.0 if self._changes.switched else self._services.rotation_grace) or _HARDLY_ANY
 
     def __call__(self, record: SessionRecord) -> SessionRecord:
         if record.user_id != self._loaded.record.user_id:

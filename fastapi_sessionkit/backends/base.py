@@ -141,7 +141,11 @@ class SessionBackend(Protocol):
         ...
 
     async def rotate(self, loaded: Loaded, change: Change, *, grace: float) -> Written | None:
-        """Change a record and move it to a new token; the old one still serves for ``grace`` seconds."""
+        """Change a record and move it to a new token; the old one still serves for ``grace`` seconds.
+
+        A session that has moved before, by this token or meanwhile, is changed where it is and gives no token. With
+        ``grace=0`` it moves again, and no token serves but the new one: who has the others may be a thief.
+        """
         ...
 
     async def touch(self, loaded: Loaded, *, last_seen_at: float, expires_at: float) -> str | None:

@@ -142,12 +142,14 @@ class StoreBackend:
         """Write the new record, then turn the old one into a pointer to it by compare-and-set.
 
         Of two rotations at once one wins; the other one's change is merged into the winner's record, and its client
-        keeps the token that the winner sent.
+        keeps the token that the winner sent. One without grace merges into nothing: the session moves on from the winner.
         """
         found: Loaded | None = loaded
         for _ in range(ATTEMPTS):
-            if found is None or found.superseded:
-                return None if found is None else await self.update(found, change)
+            if found is None:
+                return None
+            if found.superseded and grace > 0:
+                return await self.update(found, change)
             moved = replace(change(found.record), version=1)
             key, token = await self._records.create(moved)
             if await self._moved(found, key, self._records.clock() + grace):

@@ -139,19 +139,39 @@ def test_attack_an_id_in_its_grace_gets_no_fresher(stored: SessionKit[AppSession
     assert holding(client, old).get("/danger").status_code == 401
 
 
-def test_a_request_in_its_grace_makes_the_session_fresh_and_not_its_id(
+def test_attack_a_thief_who_moved_the_session_gets_no_fresher_by_its_owner(
     stored: SessionKit[AppSession], clock: Clock
 ) -> None:
+    """The owner still has the old id, and proves under it who they are: that ends the id that the thief moved to."""
     client = stale(stored, clock)
-    old = client.cookies[COOKIE]
+    owners = client.cookies[COOKIE]
     client.post("/rotate")
-    new = client.cookies[COOKIE]
+    thiefs = client.cookies[COOKIE]
 
-    response = holding(client, old).post("/again")
+    owner = holding(client, owners)
+    assert owner.post("/again").status_code == 200
 
-    assert "set-cookie" not in response.headers
-    assert client.get("/danger").status_code == 401
-    assert holding(client, new).get("/danger").status_code == 200
+    assert owner.get("/danger").status_code == 200
+    for old in (owners, thiefs):
+        assert session_of(holding(client, old), stored) is None
+
+
+def test_attack_a_thief_moves_the_session_as_its_owner_proves_it(
+    stored: SessionKit[AppSession], clock: Clock
+) -> None:
+    client, thief = stale(stored, clock), application(stored)
+    owners = client.cookies[COOKIE]
+    app: Any = client.app
+
+    @app.post("/password")  # type: ignore[untyped-decorator]
+    async def password(request: Request, session: Any = Depends(stored.get_session)) -> None:
+        holding(thief, owners).post("/rotate")
+        reauthenticate_session(request)
+
+    assert client.post("/password").status_code == 200
+
+    assert client.get("/danger").status_code == 200
+    assert session_of(thief, stored) is None
 
 
 def test_nobody_can_not_reauthenticate(kit: SessionKit[AppSession], clock: Clock) -> None:

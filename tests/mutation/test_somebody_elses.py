@@ -182,6 +182,37 @@ def test_where_the_user_changed_the_old_id_has_no_grace(grace: float) -> None:
     assert session_of(holding(client_of(client.app), old), kit) is None
 
 
+@pytest.mark.parametrize("switch", ["/become-bob", "/become-bob-by-a-function"])
+def test_attack_a_thief_who_moved_the_session_does_not_become_bob(switch: str) -> None:
+    """Somebody becomes bob under ada's old id: that is a sign-in, and ends the id that the thief moved to."""
+    kit = kit_of(10)
+    client = fast_client(kit)
+    old = client.cookies[COOKIE]
+    client.post("/move")
+    thiefs = client.cookies[COOKIE]
+
+    assert holding(client, old).post(switch).status_code == 200
+
+    assert session_of(client, kit) == BOB
+    assert session_of(holding(client, old), kit) is None
+    assert session_of(holding(client, thiefs), kit) is None
+
+
+@pytest.mark.parametrize("grace", [0, 10], ids=["no grace", "grace"])
+@pytest.mark.anyio
+async def test_requests_at_once_after_a_switch_from_outside_leave_one_id(grace: float) -> None:
+    """A page that loads several things: whichever answer comes last, the browser keeps a cookie that is alive."""
+    kit = kit_of(grace)
+    client = fast_client(kit)
+    await kit.sessions.update_user("ada", user_id="bob")
+
+    late = slow_answer(kit, client.cookies[COOKIE], lambda: client.get("/"), lambda *_: None)
+
+    assert late.status_code == 200
+    assert "set-cookie" not in late.headers
+    assert session_of(client, kit) == BOB
+
+
 def test_in_one_request_a_change_for_ada_and_the_switch_to_bob_are_both_made() -> None:
     kit = kit_of(10)
     app = FastAPI()

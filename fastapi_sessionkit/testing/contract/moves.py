@@ -139,6 +139,26 @@ class MoveCases(BackendCases):
         assert found is not None
         assert found.record.data == b'{"second":1}'
 
+    async def test_without_grace_a_session_that_has_moved_moves_again_and_ends_what_it_left(
+        self, backend: SessionBackend, clock: ContractClock
+    ) -> None:
+        self.needs_sessions_that_end()
+        token, loaded = await begun(backend, clock.record())
+        before = await backend.rotate(loaded, with_data(b'{"first":1}'), grace=GRACE)
+        superseded = await backend.load(token)
+        assert superseded is not None
+        for late in (loaded, superseded):
+            written = await backend.rotate(late, with_data(b'{"second":1}'), grace=0)
+
+            assert written is not None
+            assert written.token is not None
+            found = await backend.load(written.token.encode())
+            assert found is not None
+            assert found.record.data == b'{"second":1}'
+            assert await backend.load(token) is None
+            assert await backend.load(current(token, before)) is None
+            before = written
+
     async def test_rotations_at_once_leave_one_session_that_every_client_has(
         self, backend: SessionBackend, clock: ContractClock
     ) -> None:
