@@ -70,6 +70,8 @@ class Look:
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._succeeded_at = self._loop.time()
+        self._told_of: str = ""  # the key whose changes the store tells
+        self._moved_at: float | None = None  # when the session was first found to have moved, in Unix seconds
         self._stop_feed: Callable[[], object] | None = None
 
     def join(self, watch: Watch) -> None:
@@ -80,6 +82,7 @@ class Look:
             self._every = watch.every
             self._wake.set()
         if self._task is None:
+            self._subscribe(watch.own)  # before the first look, so that nothing comes between
             self._task = self._loop.create_task(self._run())
             self._task.add_done_callback(self._end_what_is_left)
 
@@ -121,15 +124,21 @@ class Look:
 
     async def _refused(self, own: RequestSession[Any]) -> Sequence[tuple[Watch, HTTPException]]:
         await own.settle()
-        self._subscribe(own)
+        if self._subscribe(own):
+            self._wake.set()  # it may have changed since it was read
         answers: Answers = {}
         asked = [(watch, await _refusal(own, watch, answers)) for watch in list(self._watches)]
         return [(watch, refusal) for watch, refusal in asked if refusal is not None]
 
-    def _subscribe(self, own: RequestSession[Any]) -> None:
-        feed = feed_of(self._services.backend)
-        if self._stop_feed is None and feed is not None and own.loaded is not None and own.loaded.key:
-            self._stop_feed = feed.watch(own.loaded.key, self._changed)
+    def _subscribe(self, own: RequestSession[Any]) -> bool:
+        """Be told of changes where the session is now; whether that is another place than before."""
+        feed, key = feed_of(self._services.backend), "" if own.loaded is None else own.loaded.key
+        if feed is None or key in {"", self._told_of}:
+            return False
+        if self._stop_feed is not None:
+            self._stop_feed()
+        self._told_of, self._stop_feed = key, feed.watch(key, self._changed)
+        return True
 
     def _changed(self) -> None:
         """The session may have changed; said from any thread."""
@@ -139,12 +148,13 @@ class Look:
     def _until_next(self, own: RequestSession[Any]) -> float:
         """A period, somewhat shortened so that many do not fall together; less where the session ends before."""
         services, loaded = self._services, own.loaded
-        delay = self._every * random.uniform(0.8, 1.0)  # noqa: S311
+        now, delay = services.lifetimes.clock(), self._every * random.uniform(0.8, 1.0)  # noqa: S311
         if loaded is None:
             return delay
         if loaded.superseded:
-            delay = min(delay, services.rotation_grace)
-        return min(delay, services.lifetimes.ends_at(loaded.record) - services.lifetimes.clock())
+            self._moved_at = self._moved_at or now
+            delay = min(delay, self._moved_at + services.rotation_grace - now)
+        return min(delay, services.lifetimes.ends_at(loaded.record) - now)
 
     def _failed(self, error: Exception) -> float:
         if not isinstance(error, StoreUnavailable):  # that is logged where it happened
@@ -169,7 +179,8 @@ async def _refusal(own: RequestSession[Any], watch: Watch, answers: Answers) -> 
     if own.is_nobody or user_id_of(own.session) != watch.user_id:
         return NotAuthenticated()
     for judge, scope in watch.own.judges:
-        asked = (judge, scope["path"], scope.get("method"), scope.get("root_path"))
+        # The path does not tell all parameters: those of a host route are others for another host.
+        asked = (judge, scope["path"], scope.get("method"), scope.get("root_path"), repr(scope.get("path_params")))
         if asked not in answers:
             answers[asked] = await _answer(judge, own, scope)
         if answers[asked] is not None:
