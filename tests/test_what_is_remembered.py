@@ -55,6 +55,25 @@ def test_a_session_over_a_limit_is_read_anew_and_not_kept(
     assert (roles[0] is roles[1]) is kept
 
 
+def test_attack_by_a_flood_of_an_error_that_was_made_once() -> None:
+    """What is raised for each request, as a failed task raises it, keeps none of the requests before."""
+    app, client = application(new_kit())
+    new_kit(name="staff").install(app)
+    error = RuntimeError("the pool could not be opened")
+
+    @app.get("/")
+    async def endpoint() -> None:
+        raise error
+
+    sizes = []
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            client.get("/")
+        sizes.append(sum(map(len, vars(error).values())))
+
+    assert sizes == [2, 2, 2]
+
+
 def bound(backend: Any, clock: Clock) -> Any:
     backend.bind(BackendContext((SECRET,), "salt", clock, new_session_id, 4_096))
     return backend

@@ -27,8 +27,12 @@ def mark_answers_to_errors(app: Starlette, mark: Mark) -> None:
 
 
 def remember_session(error: Exception, own: RequestSession[Any]) -> None:
-    """Keep with an error whose request it ended: a middleware that copies the scope keeps the session from the handler."""
-    vars(error).setdefault(SCOPE_KEY, []).append(own)
+    """Keep with an error whose request it ended: a middleware that copies the scope keeps the session from the handler.
+
+    Of one request alone: an error that was made once, a failed task's for example, may be raised for each.
+    """
+    inner = vars(error).get(SCOPE_KEY, [])
+    vars(error)[SCOPE_KEY] = [*inner, own] if inner and inner[-1].outer is own else [own]
 
 
 def _marking(handler: Callable[..., Any], mark: Mark) -> Callable[..., Any]:
