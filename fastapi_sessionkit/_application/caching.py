@@ -4,6 +4,8 @@ from starlette.types import Message
 
 from ..transport import Headers
 
+_TARGETED = (b"-cache-control", b"surrogate-control")
+"""What a field ends with that some shared caches obey in place of ``Cache-Control`` (RFC 9213): ``CDN-Cache-Control``."""
 _OWN = frozenset({b"private", b"no-store"})
 
 
@@ -32,10 +34,11 @@ def mark_changing(message: Message, varies_by: bytes, given: Headers) -> None:
     """Put on the response what gives the client a token or takes it away, and keep it out of caches: it is a leak there.
 
     An application that says ``private`` or ``no-store`` itself is left alone; ``private="field"`` is not enough, for it
-    speaks of that field alone (RFC 9111, section 5.2.2.7).
+    speaks of that field alone (RFC 9111, section 5.2.2.7). What speaks to some caches alone goes.
     """
     headers = mark_dependent(message, varies_by, signed_in=False)
     headers += given
+    headers[:] = [header for header in headers if not header[0].lower().endswith(_TARGETED)]
     if not _items(headers, b"cache-control") & _OWN:
         headers[:] = [header for header in headers if header[0].lower() != b"cache-control"]
         headers.append((b"cache-control", b"no-store"))

@@ -23,6 +23,9 @@ from fastapi_sessionkit import (
 from fastapi_sessionkit.testing import signed_in
 from tests.support import client_of, new_kit
 
+TARGETED = ("CDN-Cache-Control", "cloudflare-cdn-cache-control", "Surrogate-Control")
+"""What some shared caches obey in place of ``Cache-Control``."""
+
 
 def caching_site() -> tuple[TestClient, SessionKit[Session]]:
     guard = RouterGuard(
@@ -35,7 +38,9 @@ def caching_site() -> tuple[TestClient, SessionKit[Session]]:
 
     def reply(request: Request) -> JSONResponse:
         headers = {
-            name: request.query_params[name] for name in ("cache-control", "vary") if name in request.query_params
+            name: request.query_params[name]
+            for name in ("cache-control", "vary", *TARGETED)
+            if name in request.query_params
         }
         return JSONResponse("ok", headers=headers)
 
@@ -120,6 +125,26 @@ def test_cache_control(path: str, someone: bool, app_says: str | None, told: str
     response = client.get(path, params=None if app_says is None else {"cache-control": app_says})
 
     assert response.headers.get("cache-control") == told
+
+
+@pytest.mark.parametrize("header", TARGETED)
+@pytest.mark.parametrize("app_says", [None, "private", "no-store"])
+def test_attack_a_cache_that_obeys_a_field_of_its_own_gets_no_cookie(header: str, app_says: str | None) -> None:
+    client, _ = caching_site()
+    params = {header: "max-age=60", **({} if app_says is None else {"cache-control": app_says})}
+
+    response = client.get("/in", params=params)
+
+    assert "set-cookie" in response.headers
+    assert header not in response.headers
+    assert response.headers["cache-control"] == (app_says or "no-store")
+
+
+@pytest.mark.parametrize("header", TARGETED)
+def test_what_an_application_says_to_such_a_cache_stands_otherwise(header: str) -> None:
+    client, _ = caching_site()
+
+    assert client.get("/asked", params={header: "max-age=60"}).headers[header] == "max-age=60"
 
 
 @pytest.mark.parametrize("someone", [True, False])
