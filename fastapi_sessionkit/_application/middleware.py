@@ -11,6 +11,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._paths.patterns import Pattern
+from .._request.announcing import ANNOUNCED
 from .._request.changes import Action
 from .._request.lookup import request_session_of_kit
 from .._request.mapping import MappedSession, session_class
@@ -98,7 +99,7 @@ class SessionMiddleware:
                 await own.stop_watching()
             if outer is not None and outer.app is not self.host:  # what is around the mounted application goes on
                 scope[SCOPE_KEY] = outer
-        if self.services.events.lines:  # the client has its response; an event loop may end with the request
+        if ANNOUNCED in own.scope:  # the client has its response; an event loop may end with the request
             await self.services.events.flush()
 
     def _answer(

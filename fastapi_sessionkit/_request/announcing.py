@@ -20,6 +20,11 @@ _NAMES: tuple[str, ...] = get_args(EventName)
 _MOMENT = 0.1
 """Seconds that a request which is over stays for handlers, so that they are told also where its event loop ends with it."""
 
+_POLLS = 0.001, 0.016
+"""Seconds from one look at a handler to the next: at first, and at most."""
+ANNOUNCED = "fastapi_sessionkit.announced"
+"""Where the scope of a request says that somebody is told of it."""
+
 
 class Announcer:
     """Who wants to be told of what, in one kit.
@@ -85,6 +90,8 @@ class Announcer:
         method, path = (None, None) if scope is None else (scope.get("method", "GET"), scope["path"])
         mark = None if began_at is None else self._fingerprint(user_id, began_at)
         event = SessionEvent(name, datetime.fromtimestamp(self._clock(), UTC), user_id, mark, method, path, reason)
+        if scope is not None:
+            scope[ANNOUNCED] = True
         for observer in observers:
             try:
                 observer(event)
@@ -99,10 +106,12 @@ class Announcer:
         """Wait until all handlers have been told, but no longer than so many seconds."""
         for line in self.lines:
             await line.catch_up()
+        delay, longest = _POLLS
         with anyio.move_on_after(patience):
             # Threads and other event loops can't set an event of this one's.
-            while not all(line.is_idle for line in self.lines):  # noqa: ASYNC110
-                await anyio.sleep(0.001)
+            while not all(line.is_idle for line in self.lines):
+                await anyio.sleep(delay)
+                delay = min(2 * delay, longest)
 
 
 def require_names(names: Sequence[str]) -> None:

@@ -175,6 +175,21 @@ def test_an_async_handler_that_hangs_delays_no_request(
     assert "what comes now is dropped" in caplog.text
 
 
+def test_attack_who_keeps_a_handler_busy_keeps_no_other_request(kit: SessionKit[AppSession]) -> None:
+    @kit.on("denied")
+    async def hangs(event: SessionEvent) -> None:
+        await asyncio.sleep(4)
+
+    with browser(kit) as client:
+        client.get("/admin/page")
+        before = time.monotonic()
+        for _ in range(20):
+            client.get("/nowhere")
+        took = time.monotonic() - before
+
+    assert took < 1  # each would have waited a tenth of a second
+
+
 def test_the_answer_is_sent_before_anybody_waits_for_handlers(kit: SessionKit[AppSession]) -> None:
     order: list[str] = []
 
