@@ -73,9 +73,9 @@ class SessionManager(Generic[M]):
             user_id: whose sessions.
             current: the request whose own session shall be marked as such.
         """
-        key = await self._key(current)
+        own = await self._current(current)
         return [
-            self._active(loaded, session, is_current=loaded.key == key)
+            self._active(loaded, session, is_current=own is not None and loaded.key == own.key)
             for loaded in await self._live(user_id)
             for session in self._fitting(loaded.record)
         ]
@@ -99,8 +99,12 @@ class SessionManager(Generic[M]):
         return ended
 
     async def revoke_user(self, user_id: str, *, keep_current: HTTPConnection | None = None) -> int:
-        """End every session of a user at once, but for the one of a request if given; says how many ended."""
-        directory, key = self._directory(), await self._key(keep_current)
+        """End every session of a user at once, but for the one of a request if given; says how many ended.
+
+        The session of a request under an id that was moved away from ends too: somebody else may have moved it.
+        """
+        directory, own = self._directory(), await self._current(keep_current)
+        key = None if own is None or own.superseded else own.key
         if not _can_be(user_id):
             return 0
         there = await _of_user(directory, user_id) if self._services.events.wants("revoked") else []
@@ -187,15 +191,14 @@ class SessionManager(Generic[M]):
         created, seen, expires = (datetime.fromtimestamp(time, UTC) for time in times)
         return ActiveSession(loaded.key, session, created, seen, expires, is_current)
 
-    async def _key(self, connection: HTTPConnection | None) -> str | None:
-        """Where the session of a request is kept, whose response depends on it from now on."""
+    async def _current(self, connection: HTTPConnection | None) -> Loaded | None:
+        """The session of a request, whose response depends on it from now on."""
         self._directory()
         if connection is None:
             return None
         own = request_session_of_kit(connection.scope.get(SCOPE_KEY), self._services.kit)
         own = own or RequestSession(self._services, connection.scope)
-        loaded = await own.look_up()
-        return None if loaded is None else loaded.key
+        return await own.look_up()
 
     def _directory(self) -> SessionDirectory:
         backend = self._services.backend
