@@ -502,6 +502,9 @@ class SessionKit(Generic[M]):
         The session is saved at once, whatever becomes of the response, which no cache may keep. The request's own session
         stays. The token is no cookie, and a cookie's value is no token.
 
+        Where the request has asked who is there, and it is the same user, the token is no fresher than that session: for
+        ``fresh`` the user has not proved again who they are.
+
         Args:
             request: the request that the token is given out in.
             session: an instance of the kit's model.

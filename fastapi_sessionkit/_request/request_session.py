@@ -4,13 +4,16 @@ It lives in the ASGI scope and dies with its request. No global and no context v
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from fastapi import HTTPException
 from starlette.types import Message
 
+from .._settings import CLOCK_SKEW
 from ..backends.base import Loaded, checked_answer
 from ..errors import NotAuthenticated, StoreUnavailable
 from ..stores.base import SessionRecord
@@ -28,6 +31,7 @@ from .saving import (
     save_takeover,
     save_touch,
     unbroken,
+    user_id_of,
 )
 from .sharing import is_as_lent
 
@@ -88,7 +92,7 @@ class RequestSession(JudgedSession[M]):
 
     async def issue_token(self, session: M, ttl: float | None) -> str:
         """Begin a session whose token the application gives out; it is saved at once."""
-        record = self.new_token_record(session, ttl)
+        record = self._as_proved(self.new_token_record(session, ttl))
         try:
             token = await unbroken(self._begin(record))
         except StoreUnavailable as error:
@@ -97,6 +101,14 @@ class RequestSession(JudgedSession[M]):
         (self.services.alternative or self.services).reader.expect(token.encode(), record)
         self.services.events.announce("signed_in", self.scope, record.user_id, record.created_at, "a token was issued")
         return token
+
+    def _as_proved(self, record: SessionRecord) -> SessionRecord:
+        """A token that somebody gets for the session that they have here says when they proved who they are for that one."""
+        age = self.age
+        if age is None or self.session is None or user_id_of(self.session) != record.user_id:
+            return record
+        is_known = -CLOCK_SKEW <= age < math.inf
+        return replace(record, authenticated_at=min(record.created_at, record.created_at - age) if is_known else 0.0)
 
     async def _begin(self, record: SessionRecord) -> str:
         return checked_answer(await self.services.backend.create(record), (str,), "create")
