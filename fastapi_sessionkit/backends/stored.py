@@ -153,6 +153,7 @@ class StoreBackend:
             moved = replace(change(found.record), version=1)
             key, token = await self._records.create(moved)
             if await self._moved(found, key, self._records.clock() + grace):
+                await self._limit_if_switched(found.record, moved, key)
                 return Written(moved, token)
             found = await self._records.find(found.key)
         raise contended()
@@ -225,6 +226,12 @@ class StoreBackend:
         if self._most is not None and record.user_id is not None:
             await self._evict(await self._oldest_first(record.user_id), self._most, spare=spare)
 
+    async def _limit_if_switched(self, before: SessionRecord, after: SessionRecord, key: str) -> None:
+        """A session that becomes another user's counts as a sign-in of theirs; where that fails, the next one ends those over."""
+        if before.user_id != after.user_id:
+            with suppress(StoreUnavailable):
+                await self._limit(after, key)
+
     async def _evict(self, live: list[Loaded], most: int, *, spare: str = "") -> None:
         """End the first sessions over the limit, but never the one to spare."""
         for loaded in live[: max(0, len(live) - most)]:
@@ -233,7 +240,10 @@ class StoreBackend:
 
     async def _replace(self, found: Loaded, change: Change) -> Written | None:
         changed = replace(change(found.record), version=found.record.version + 1)
-        return Written(changed) if await self._records.replace(found, changed) else None
+        if not await self._records.replace(found, changed):
+            return None
+        await self._limit_if_switched(found.record, changed, found.key)
+        return Written(changed)
 
     def _turn(self, name: str) -> anyio.Lock:
         """Of those who want the same at once one goes after the other; a lock serves one event loop, and so one thread."""

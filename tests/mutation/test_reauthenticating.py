@@ -156,9 +156,7 @@ def test_attack_a_thief_who_moved_the_session_gets_no_fresher_by_its_owner(
         assert session_of(holding(client, old), stored) is None
 
 
-def test_attack_a_thief_moves_the_session_as_its_owner_proves_it(
-    stored: SessionKit[AppSession], clock: Clock
-) -> None:
+def test_attack_a_thief_moves_the_session_as_its_owner_proves_it(stored: SessionKit[AppSession], clock: Clock) -> None:
     client, thief = stale(stored, clock), application(stored)
     owners = client.cookies[COOKIE]
     app: Any = client.app
