@@ -87,7 +87,8 @@ class Slow:
             if not more:
                 self.clock.advance(seconds)
                 await meanwhile()
-            return {"type": "http.request", "body": body, "more_body": more}
+            # ASGI lets a server leave out that no more comes.
+            return {"type": "http.request", "body": body, **({"more_body": True} if more else {})}
 
         async def send(message: Any) -> None:
             sent.append(message)
