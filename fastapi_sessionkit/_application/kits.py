@@ -4,6 +4,7 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 from starlette.applications import Starlette
@@ -31,6 +32,11 @@ _SAME_NAME = (
 _SAME_SCHEME = (
     "OpenAPI can't tell the cookie {!r} from another SessionKit's {!r} on this application: both would be {}. Give each "
     'a name of its own, SessionKit(name="staff"), or CookieSettings(name="staff")'
+)
+_SAME_STORE = (
+    "Two SessionKits on this application, {!r} and {!r}, keep their sessions in one store: kit.sessions of each lists, changes "
+    "and ends the other's wherever a user of both has the same id. Give each a store of its own: another MemoryStore(), "
+    "another table_name=..., another prefix=..."
 )
 _NAMES_A_COOKIE = ("session_cookie", "cookie_name")
 """What middleware of sessions calls the setting: Starlette's the first, starsessions the second, as do those against CSRF."""
@@ -159,6 +165,15 @@ def clashes(app: Starlette, transport: Transport) -> Iterator[str]:
                     f"{name} uses the cookie {transport.name!r}, which is the SessionKit's: each overwrites what the other "
                     'keeps there. Give one of them another name, such as CookieSettings(name="login")'
                 )
+
+
+def shared_stores(app: Starlette, services: Services[Any]) -> Iterator[str]:
+    """Which kits that were installed before keep the sessions of users in the store of this one."""
+    for other in takewhile(lambda each: each.kit is not services.kit, installed(app)):
+        store = getattr(services.backend, "store", None)
+        is_of_users = not (services.anonymous or other.anonymous)
+        if is_of_users and store is not None and store is getattr(other.backend, "store", None):
+            yield _SAME_STORE.format(other.transport.name, services.transport.name)
 
 
 def cookies_of(middleware: Middleware) -> list[object]:

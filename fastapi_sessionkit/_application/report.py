@@ -22,7 +22,7 @@ from ..guard import RouterGuard
 from ..openapi import Case, combined
 from ..requirements import fresh_limits
 from ..rules import Rule
-from .kits import all_routes, clashes, guarded_routes, routes_below
+from .kits import all_routes, clashes, guarded_routes, routes_below, shared_stores
 from .routes import ServedRoute
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ _NO_RULE_NAMES_IT = "*"
 
 def report(app: Starlette, services: Services[Any], guard: RouterGuard | None) -> None:
     """Log what is wrong with the kit's cookie, the application's guard and those of its routers, in a few lines each."""
-    for problem in clashes(app, services.transport):
+    for problem in (*clashes(app, services.transport), *shared_stores(app, services)):
         logger.warning("%s", problem)
     routes = list(all_routes(app))
     for each, guarded in guarded_routes(app, guard).items():

@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import pytest
 from fastapi import FastAPI, Request
+from pydantic import BaseModel
 
 from fastapi_sessionkit import (
     ConfigurationError,
     CookieSettings,
+    MemoryStore,
     SessionKit,
     clear_session,
     regenerate_session,
@@ -15,7 +17,11 @@ from fastapi_sessionkit import (
 )
 from fastapi_sessionkit.testing import signed_in
 from tests.kit.support import Staff
-from tests.support import AppSession, app_kit, client_of
+from tests.support import AppSession, app_kit, client_of, new_kit
+
+
+class Basket(BaseModel):
+    items: list[str] = []
 
 
 def test_two_kits_keep_two_sessions_apart(shared: FastAPI) -> None:
@@ -98,3 +104,25 @@ def test_set_session_of_a_kit_takes_its_own_model_only(shared: FastAPI, staff: S
 
     with pytest.raises(TypeError, match="Staff"):
         client_of(shared).post("/wrong")
+
+
+@pytest.mark.parametrize(("is_shared", "anonymous", "warnings"), [(True, False, 1), (False, False, 0), (True, True, 0)])
+def test_two_kits_that_keep_the_sessions_of_users_in_one_store_are_reported(
+    is_shared: bool, anonymous: bool, warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """``kit.sessions.revoke_user("1")`` of the one would end the session of another user 1 in the other."""
+    store, app = MemoryStore(), FastAPI()
+    app_kit(name="customers", backend=store).install(app)
+    other = new_kit(
+        model=Basket if anonymous else AppSession,
+        name="staff",
+        anonymous=anonymous,
+        backend=store if is_shared else MemoryStore(),
+    )
+    other.install(app)
+    with client_of(app):
+        pass
+
+    told = [record.getMessage() for record in caplog.records if "in one store" in record.getMessage()]
+    assert len(told) == warnings
+    assert all("customers" in message and "staff" in message for message in told)
