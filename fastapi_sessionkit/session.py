@@ -61,7 +61,7 @@ class Session(BaseModel):
         user_id: 1 to 255 characters, not blank, no control characters.
         email: at most 320 characters, with an ``@``, no control characters; or ``None``.
         role: at most 100 characters, no control characters; or ``None``.
-        roles: at most 100 more roles. Whatever asks for a role looks at ``role`` and ``roles``.
+        roles: at most 100 more roles. Whatever asks for a role looks at ``role`` and ``roles``, by ``all_roles``.
         permissions: at most 500, each at most 200 characters.
 
     Raises:
@@ -80,12 +80,12 @@ class Session(BaseModel):
 
     @property
     def all_roles(self) -> frozenset[str]:
-        """``role`` and ``roles`` together."""
+        """``role`` and ``roles`` together. Whatever asks for a role asks this, so a subclass may add roles that follow."""
         return frozenset(self.roles if self.role is None else (self.role, *self.roles))
 
     def has_role(self, role: str) -> bool:
-        """Whether ``role`` is the session's role or one of its roles."""
-        return role == self.role or role in self.roles
+        """Whether ``role`` is among ``all_roles``."""
+        return role in self.all_roles
 
     def has_permission(self, permission: str) -> bool:
         """Whether the session has exactly this permission; there are no wildcards."""

@@ -234,6 +234,23 @@ def test_has_role_looks_at_role_and_roles(editor: Session, role: str, answer: bo
     assert editor.has_role(role) is answer
 
 
+@pytest.mark.parametrize("ask", [Session.has_role, lambda session, name: session.has_role_permission(name, "read")])
+def test_roles_that_a_model_adds_to_all_roles_are_had(ask: Callable[[Session, str], bool]) -> None:
+    class Ranked(Session):
+        @property
+        def all_roles(self) -> frozenset[str]:
+            return super().all_roles | {"user"}
+
+    session = Ranked(user_id="u", role="admin", permissions=("read",))
+
+    assert ask(session, "user")
+    assert ask(session, "admin")
+
+
+def test_having_no_role_is_not_having_the_role_none() -> None:
+    assert not Session(user_id="u").has_role(None)  # type: ignore[arg-type]
+
+
 def test_all_roles_is_both_together(editor: Session) -> None:
     assert editor.all_roles == {"editor", "author"}
     assert Session(user_id="u").all_roles == frozenset()
