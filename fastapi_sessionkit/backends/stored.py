@@ -105,7 +105,8 @@ class StoreBackend:
         if self._most is None or record.user_id is None:
             return (await self._begin(record, replaces))[1]
         async with self._turn(f"user {record.user_id}"):
-            others = await self._oldest_first(record.user_id, but="" if replaces is None else replaces.key)
+            ending = "" if replaces is None else replaces.key
+            others = [loaded for loaded in await self.of_user(record.user_id) if loaded.key != ending]
             await self._evict(others, self._most - 1)  # first, for the clock of those there may have been ahead
             key, token = await self._begin(record, replaces)
             async with self._records.forgotten_if_it_fails(key):
@@ -188,8 +189,14 @@ class StoreBackend:
         return await self._records.end(key, user_id=user_id)
 
     async def of_user(self, user_id: str) -> list[Loaded]:
-        """The live sessions of a user, oldest first."""
-        return [Loaded(record, key) for key, record in await self._records.ask(LIST, self.store.list_user, user_id)]
+        """The live sessions of a user, oldest first, in an order in which every process has them.
+
+        A store that lists what is rotated away or expired too, or in another order, makes no difference.
+        """
+        listed = await self._records.ask(LIST, self.store.list_user, user_id)
+        now = self._records.clock()
+        live = [Loaded(record, key) for key, record in listed if record.successor is None and now < record.expires_at]
+        return sorted(live, key=lambda loaded: (loaded.record.created_at, loaded.key))
 
     async def end_user(self, user_id: str, *, keep: Collection[str] = ()) -> int:
         """End every session of a user but those of the keys in ``keep``; says how many ended.
@@ -216,15 +223,10 @@ class StoreBackend:
         """Close the store."""
         await self.store.aclose()
 
-    async def _oldest_first(self, user_id: str, *, but: str = "") -> list[Loaded]:
-        """A user's sessions without one, in an order in which every process has them."""
-        live = [loaded for loaded in await self.of_user(user_id) if loaded.key != but]
-        return sorted(live, key=lambda loaded: (loaded.record.created_at, loaded.key))
-
     async def _limit(self, record: SessionRecord, spare: str) -> None:
         """End the oldest sessions over the limit of a record's user, but never the one of a key."""
         if self._most is not None and record.user_id is not None:
-            await self._evict(await self._oldest_first(record.user_id), self._most, spare=spare)
+            await self._evict(await self.of_user(record.user_id), self._most, spare=spare)
 
     async def _limit_if_switched(self, before: SessionRecord, after: SessionRecord, key: str) -> None:
         """A session that becomes another user's counts as a sign-in of theirs; where that fails, the next one ends those over."""
