@@ -250,7 +250,7 @@ class RouterGuard(Frozen):
         own = request_session_of(connection.scope, "Depends(RouterGuard(...))")
         if own.services.anonymous:
             raise ConfigurationError(NO_USERS)
-        if own.asked:
+        if own.is_settled:
             await own.settle_now()
         await self.enforce(own, connection.scope, routed=True)
         own.judges = (*own.judges, (self._enforce_routed, connection.scope))

@@ -27,13 +27,15 @@ def context_processor(kit: SessionKit[Any]) -> Callable[[Request], dict[str, Any
     ``can("GET", "/admin")``          whether the guard would let this visitor in there
     ================================  ======================================================================
 
-    A page can't wait, so the session must be loaded by then, see ``session_of``. Where it is not, a page that uses one of
-    these raises ``ConfigurationError``, which says what to write; a page that doesn't is left alone. Where the store has
-    failed, nobody is signed in, so that the page that says so can be shown.
+    A page can't wait, so from here on the kit loads the session ahead of every request whose answer may be a page: whose
+    client takes HTML. Elsewhere it must be loaded by then, see ``session_of``; where it is not, a page that uses one of these
+    raises ``ConfigurationError``, which says what to write. Where the store has failed, a page that uses one of these is
+    503; on the page that says so nobody is signed in. A page that uses none of them is left alone.
 
     ``can`` takes the path of a link, with or without the prefix of a proxy, a query or a host. It asks the guard that the
     kit is installed with, and no dependency of the route. A check that is asynchronous can't be asked from a page.
     """
+    kit.services.use.in_pages = True
     return partial(_context, kit)
 
 
@@ -47,6 +49,12 @@ def _context(kit: SessionKit[Any], request: Request) -> dict[str, Any]:
     }
 
 
+def _outage(own: RequestSession[Any]) -> StoreUnavailable:
+    """What a page raises that uses the session after the store has failed; those that are rendered after that are a visitor's."""
+    own.asked = own.failed = True
+    return StoreUnavailable()
+
+
 class _Page:
     """One page that is rendered. Nothing is asked before the page asks."""
 
@@ -57,7 +65,10 @@ class _Page:
     def session(self) -> Any:
         """The session, or what raises as soon as the page uses it."""
         try:
-            return self._own("session").loaded_session("session")
+            own = self._own("session")
+            if own.failed_ahead and not own.failed:
+                return StrictUndefined(exc=lambda _: _outage(own))  # type: ignore[arg-type]
+            return own.loaded_session("session")
         except StoreUnavailable:
             return None
         except ConfigurationError as error:

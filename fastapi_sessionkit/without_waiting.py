@@ -11,8 +11,8 @@ from .reasons import Reason
 def session_of(request: HTTPConnection) -> Any:
     """The session of a request for which it is loaded already; ``None`` when nobody is signed in.
 
-    It is loaded by a guard whose rule asks for somebody, by every dependency that asks for the session, and on the paths
-    of ``kit.install(app, preload=["/pages/**"])``.
+    It is loaded by a guard whose rule asks for somebody, by every dependency that asks for the session, on the paths of
+    ``kit.install(app, preload=["/pages/**"])``, and, with the context processor for templates, wherever the answer may be a page.
 
     Raises:
         ConfigurationError: nothing has loaded it. The message says what to write.

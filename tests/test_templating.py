@@ -42,6 +42,9 @@ GUARD = RouterGuard(
 )
 
 
+FETCH = {"Accept": "*/*", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Mode": "cors"}
+
+
 async def asks_a_database(session: Any) -> bool:
     return session is not None
 
@@ -191,25 +194,13 @@ def test_a_sign_in_of_the_same_request_counts(kit: SessionKit[AppSession]) -> No
         ('{{ can("GET", "/admin") }}', "can"),
     ],
 )
-def test_a_page_whose_session_nobody_loaded_says_what_to_write(
+def test_a_page_that_a_script_fetches_says_what_to_write(
     kit: SessionKit[AppSession], template: str, caller: str
 ) -> None:
     site = Site(kit, template, guard=GUARD)
 
     with pytest.raises(ConfigurationError, match=rf"^{caller}\b.* was called in a request .*preload=\["):
-        site.page()
-
-
-@pytest.mark.parametrize("template", ["Hello", '{{ can("GET", "/open") }}'])
-def test_a_page_that_needs_no_session_needs_none_loaded(template: str) -> None:
-    store = RecordingStore()
-    kit = app_kit(backend=store)
-    site = Site(kit, template, guard=GUARD)
-    client = signed_in(client_of(site.app), kit, ADA)
-    store.calls.clear()
-
-    assert site.get(client) in {"Hello", "True"}
-    assert store.calls == []
+        client_of(site.app).get("/", headers=FETCH)
 
 
 @pytest.mark.parametrize("requires", [custom(asks_a_database), role("admin") | custom(asks_a_database)], ids=str)

@@ -25,6 +25,5 @@ app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
 for part in (account, api, door, town):
     app.include_router(part.router)
 install_errors(app)
-# Authlib keeps in request.session what it must find again when somebody comes back from the provider. Pages that are open
-# greet whoever is signed in, so the session is loaded for them too.
-kit.install(app, guard=guard, request_session=True, preload=["/", "/login/**", "/register/**"])
+# Authlib keeps in request.session what it must find again when somebody comes back from the provider.
+kit.install(app, guard=guard, request_session=True)

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .._paths.denial import may_be_page
 from .._paths.patterns import Pattern
 from .._request.announcing import ANNOUNCED
 from .._request.changes import Action
@@ -144,14 +145,21 @@ class SessionMiddleware:
             if self.preload and any(pattern.matches(route_path(scope)) for pattern in self.preload):
                 await own.settle()
         except HTTPException as refusal:
-            if isinstance(self.app, SessionMiddleware):
-                # That kit's turn comes yet, and what answers may ask for its session.
-                scope[_REFUSED] = refusal
-                await self.app(scope, receive, send)
-            else:
-                await self._respond(refusal, scope, receive, send)
+            if self.services.use.in_pages and bytes_of_headers <= self._header_limit:
+                await _load_for_page(own, scope)
+            await self._refuse(refusal, scope, receive, send)
         else:
+            if self.services.use.in_pages:
+                await _load_for_page(own, scope)
             await self.app(scope, partial(_receive, own, receive), send)
+
+    async def _refuse(self, refusal: HTTPException, scope: Scope, receive: Receive, send: Send) -> None:
+        if isinstance(self.app, SessionMiddleware):
+            # That kit's turn comes yet, and what answers may ask for its session.
+            scope[_REFUSED] = refusal
+            await self.app(scope, receive, send)
+        else:
+            await self._respond(refusal, scope, receive, send)
 
     async def _enforce_again(self, own: RequestSession[Any], scope: Scope) -> None:
         if self.guard is not None:
@@ -266,6 +274,12 @@ def _refuse_long_header(own: RequestSession[Any], scope: Scope) -> None:
                 )
                 logger.debug("%s %r: %s", scope.get("method", "GET"), scope["path"], error.detail)
                 raise error
+
+
+async def _load_for_page(own: RequestSession[Any], scope: Scope) -> None:
+    """A template can't wait for the session, nor can one that an exception handler renders."""
+    if may_be_page(scope):
+        await own.load_ahead()
 
 
 async def _receive(own: RequestSession[Any], receive: Receive) -> Message:

@@ -80,6 +80,15 @@ def is_navigation(scope: Scope) -> bool:
     return mode == "navigate" if mode is not None else "text/html" in headers.get("accept", "").lower()
 
 
+def may_be_page(scope: Scope) -> bool:
+    """Whether the answer may be HTML: it, or anything, is accepted. Browsers say of scripts, images and calls that they are none."""
+    if scope["type"] != "http":
+        return False
+    headers = Headers(scope=scope)
+    accept = headers.get("accept", "*/*").lower()
+    return "text/html" in accept or _is_htmx(scope) or ("*/*" in accept and "sec-fetch-dest" not in headers)
+
+
 def follows(scope: Scope) -> bool:
     """Whether this client goes where it is sent."""
     return is_navigation(scope) or (scope["type"] == "http" and _is_htmx(scope))

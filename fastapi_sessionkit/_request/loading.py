@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Collection, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -60,6 +61,8 @@ class LoadedSession(MarkedSession[M]):
         """
         self.asked = True
         if self._settled:
+            if self.late is not None:  # it was loaded ahead, and nobody had asked until now
+                self._mark_late()
             return
         if self._loading:
             await self._settle_after_others()
@@ -93,6 +96,15 @@ class LoadedSession(MarkedSession[M]):
             self._loading = False
             if self._session is None or self._waiting is not None or self.late is not None:
                 self._end_loading()
+
+    async def load_ahead(self) -> None:
+        """Load it for code that can't wait. Until some asks for it the response does not depend on it, and may do without it."""
+        if self._settled or self.failed:
+            return
+        was_asked = self.asked
+        with suppress(StoreUnavailable):
+            await self.settle()
+        self.asked, self.failed, self.failed_ahead = was_asked, False, self.failed
 
     async def _take_from_old(self, old: OldSessions) -> None:
         """Begin a session with what another library's cookie stands for; whoever has the kit's own cookie has moved already."""
@@ -205,7 +217,11 @@ class LoadedSession(MarkedSession[M]):
 
     def _require_settled(self, caller: str) -> None:
         if self._settled:
+            self.asked = True
+            self._mark_late()
             return
+        if self.failed_ahead:
+            self.asked = self.failed = True
         if self.failed:
             raise StoreUnavailable
         raise ConfigurationError(

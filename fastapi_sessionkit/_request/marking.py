@@ -38,6 +38,7 @@ class MarkedSession(Subject, Generic[M]):
         asked: whether the response depends on the session.
         closed: whether the response has started or the request has failed, so that nothing is saved any more.
         failed: whether the store could not say who is signed in, when it was asked last.
+        failed_ahead: whether it could not when nobody had asked for the session yet, so that nobody was told.
         replaced: whether the commit failed and another response went out.
         judges: what has let this request in and where, so that it can be asked once more.
         late: what marks the response where it began before the session was asked for, and its first message.
@@ -72,6 +73,7 @@ class MarkedSession(Subject, Generic[M]):
     segments: Segments = NO_SEGMENTS
     replaced: bool = False
     failed: bool = False
+    failed_ahead: bool = False
     late: tuple[Callable[[Any, Message], None], Message] | None = None
     guard: Any = None
     issued: bytes | None = None
@@ -112,6 +114,11 @@ class MarkedSession(Subject, Generic[M]):
         self._loading: bool = False
         # The session whose values this request's has, where other requests share them.
         self._shared: M | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known who is signed in."""
+        return self._settled
 
     @property
     def session(self) -> M | None:

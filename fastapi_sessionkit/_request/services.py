@@ -26,6 +26,17 @@ class OldSessions:
     cookie: OldCookie
 
 
+@dataclass(slots=True)
+class Use:
+    """What the application does with a kit, which shows after the kit was made.
+
+    Attributes:
+        in_pages: whether templates are given the session, which they can't wait for.
+    """
+
+    in_pages: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Services(Generic[M]):
     """The parts of one kit that its requests use.
@@ -58,6 +69,7 @@ class Services(Generic[M]):
     alternative: "Services[M] | None" = field(init=False)
     varies_by: bytes = field(init=False)
     reader: Reader[M] = field(init=False)
+    use: Use = field(init=False, default_factory=Use)
     # What open connections share, by event loop and token; see looking.py.
     looks: MutableMapping[Any, dict[bytes, Any]] = field(init=False, repr=False, default_factory=WeakKeyDictionary)
 
