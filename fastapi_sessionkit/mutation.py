@@ -58,7 +58,7 @@ def update_session(
 
     Raises:
         NotAuthenticated: nobody is signed in.
-        TypeError: both a function and fields are given.
+        TypeError: both a function and fields are given, or the function gives anything but fields.
         pydantic.ValidationError: the session would not fit its model; nothing is changed.
         SessionTooLarge: it would not fit into the cookie; nothing is changed.
         SessionKitError: the response has started.

@@ -4,6 +4,7 @@ import json
 import operator
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from types import CoroutineType
 from typing import Any, Generic, LiteralString, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -48,6 +49,19 @@ Compute = Callable[[Any], Mapping[str, Any]]
 Patch = FieldPatch | Compute
 Update = Mapping[str, Any] | Compute
 """What ``update_session`` is given."""
+
+
+def computed(compute: Compute, session: Any) -> Mapping[str, Any]:
+    """The fields that a function gives for a session; ``TypeError`` for anything else, such as the session, or a coroutine."""
+    given: object = compute(session)
+    if isinstance(given, Mapping):
+        return given
+    if isinstance(given, CoroutineType):
+        given.close()  # or Python warns that nobody awaited it
+    raise TypeError(
+        "The function that update_session is given runs again when the session is saved. It is not async, and gives the fields that "
+        f'change, such as lambda session: {{"visits": session.visits + 1}}, not a {type(given).__name__}'
+    )
 
 
 class SessionCodec(Generic[M]):
@@ -226,7 +240,7 @@ class SessionCodec(Generic[M]):
     def with_patch(self, session: M, patch: Patch) -> M:
         """The session after a patch, validated as a whole."""
         if callable(patch):
-            return self.patched(session, patch(session))
+            return self.patched(session, computed(patch, session))
         wanted = fields_of(self.load(patch.data))
         changes = {name: wanted[name] for name in patch.names if name in wanted}
         return self._laid_over(session, changes, [name for name in patch.names if name not in wanted])

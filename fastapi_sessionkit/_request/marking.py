@@ -14,7 +14,7 @@ from ..errors import ConfigurationError, Forbidden, NotAuthenticated, SessionKit
 from ..reasons import Reason
 from ..stores.base import SessionRecord
 from .changes import Action, Changes
-from .codec import FieldPatch, M, Update
+from .codec import FieldPatch, M, Update, computed
 from .handed import Handed
 from .origin import SAFE_METHODS, refusal, source
 from .saving import (
@@ -251,7 +251,7 @@ class MarkedSession(Subject, Generic[M]):
     def _apply(self, session: M, update: Update) -> None:
         self._require_changeable()
         codec = self.services.codec
-        fields = update(session) if callable(update) else update
+        fields = computed(update, session) if callable(update) else update
         changed = codec.patched(session, fields)
         data = codec.dump(changed)
         codec.check_readable(changed, data)

@@ -276,6 +276,38 @@ def test_a_function_and_fields_at_once_are_refused(kit: SessionKit[AppSession]) 
         client.post("/")
 
 
+async def later(session: AppSession) -> dict[str, Any]:
+    return {"note": "hi"}
+
+
+@pytest.mark.parametrize("is_loaded", [True, False])
+@pytest.mark.parametrize(
+    ("compute", "what"),
+    [
+        (lambda session: session.model_copy(update={"note": "hi"}), "AppSession"),
+        (lambda session: session.cart.append("pen"), "NoneType"),
+        (lambda session: [("note", "hi")], "list"),
+        (later, "coroutine"),
+    ],
+)
+def test_a_function_that_gives_no_fields_says_what_it_gave(
+    kit: SessionKit[AppSession], compute: Any, what: str, is_loaded: bool
+) -> None:
+    app, client = application(kit)
+
+    @app.post("/")
+    async def endpoint(request: Request) -> None:
+        if is_loaded:
+            await kit.get_session(request)
+        update_session(request, compute)
+
+    signed_in(client, kit, ADA)
+    with pytest.raises(TypeError, match=rf"gives the fields that change, .* not a {what}$"):
+        client.post("/")
+
+    assert session_of(client, kit) == ADA
+
+
 # A stored session that no longer fits
 
 
