@@ -45,6 +45,13 @@ def offers(value: object, protocol: type) -> bool:
     return not isinstance(value, type) and all(callable(getattr(value, name, None)) for name in members)
 
 
+def lacking(value: object, protocol: type) -> list[str]:
+    """The methods of a protocol that an object does not have, where it has most of them and so is meant to be one."""
+    members = sorted(get_protocol_members(protocol))
+    missing = [name for name in members if not callable(getattr(value, name, None))]
+    return missing if len(missing) < len(members) / 2 else []
+
+
 def require_text(value: object, name: str) -> None:
     """Refuse what is no string."""
     if not isinstance(value, str):

@@ -14,7 +14,7 @@ from .._request.codec import SessionCodec
 from .._request.lifetimes import Lifetimes
 from .._request.revalidation import Revalidation
 from .._request.services import OldSessions
-from .._settings import Duration, answers_at_once, in_seconds, is_asynchronous, offers, takes
+from .._settings import Duration, answers_at_once, in_seconds, is_asynchronous, lacking, offers, takes
 from ..backends import CookieBackend, SessionBackend, StoreBackend
 from ..backends.base import SessionsElsewhere, directory_of
 from ..backends.takeover import takeover_of
@@ -153,6 +153,12 @@ def backend_of(backend: Any) -> SessionBackend:
             else "SQLStore"
         )
         raise ConfigurationError(f'SessionKit(backend=...) takes a store, not its URL: backend={kind}("...")')
+    for protocol in (SessionBackend, SessionStore):
+        if missing := lacking(backend, protocol):
+            raise ConfigurationError(
+                f"SessionKit(backend=...) takes a {protocol.__name__}, and {type(backend).__name__} is none yet: it has no "
+                f"{', '.join(missing)}"
+            )
     raise ConfigurationError(
         "SessionKit(backend=...) takes a SessionBackend or a SessionStore such as MemoryStore(), RedisStore(url) or "
         f"SQLStore(engine), not a {type(backend).__name__}"

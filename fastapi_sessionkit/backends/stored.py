@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 import anyio
 from itsdangerous import BadSignature
 
-from .._settings import offers
+from .._settings import lacking, offers
 from ..errors import ConfigurationError, StoreUnavailable
 from ..reasons import Reason
 from ..stores.base import ClockedStore, SessionRecord, SessionStore
@@ -42,7 +42,9 @@ class StoreBackend:
 
     def __init__(self, store: SessionStore, *, adopt: Vouch | None = None, old_cookie: str = "session") -> None:
         if not offers(store, SessionStore):
-            raise ConfigurationError(f"StoreBackend takes a SessionStore such as MemoryStore(), not {store!r}")
+            missing = ", ".join(lacking(store, SessionStore))
+            why = f", and this one has no {missing}" if missing else f", not {store!r}"
+            raise ConfigurationError(f"StoreBackend takes a SessionStore such as MemoryStore(){why}")
         self.store = store
         self.needs_asyncio: bool = getattr(store, "needs_asyncio", False)
         self._context: BackendContext | None = None

@@ -115,12 +115,32 @@ def test_a_wrapper_of_a_cookie_can_list_no_more_than_the_cookie() -> None:
         new_kit(backend=audited(CookieBackend()), max_sessions_per_user=2)
 
 
-def test_what_lacks_a_method_is_no_backend() -> None:
-    methods = {name: getattr(CookieBackend(), name) for name in dir(CookieBackend) if not name.startswith("_")}
+def methods_of(made: object) -> dict[str, Any]:
+    return {name: getattr(made, name) for name in dir(made) if not name.startswith("_")}
+
+
+def test_what_lacks_a_method_is_no_backend_and_is_told_which() -> None:
+    methods = methods_of(CookieBackend())
 
     new_kit(backend=SimpleNamespace(**methods))
-    with pytest.raises(ConfigurationError, match="takes a SessionBackend or a SessionStore"):
+    with pytest.raises(ConfigurationError, match=r"takes a SessionBackend, .* has no touch$"):
         new_kit(backend=SimpleNamespace(**{**methods, "touch": None}))
+
+
+def test_what_lacks_a_method_is_no_store_and_is_told_which() -> None:
+    methods = methods_of(MemoryStore())
+    without = SimpleNamespace(**{**methods, "purge": None, "aclose": None})
+
+    new_kit(backend=SimpleNamespace(**methods))
+    with pytest.raises(ConfigurationError, match=r"takes a SessionStore, .* has no aclose, purge$"):
+        new_kit(backend=without)
+    with pytest.raises(ConfigurationError, match=r"takes a SessionStore .* has no aclose, purge$"):
+        StoreBackend(without)
+
+
+def test_what_has_little_of_either_is_told_what_is_taken() -> None:
+    with pytest.raises(ConfigurationError, match="takes a SessionBackend or a SessionStore"):
+        new_kit(backend=SimpleNamespace(get=None, aclose=lambda: None))
 
 
 def test_a_store_that_tells_of_no_changes_can_be_watched_all_the_same() -> None:
