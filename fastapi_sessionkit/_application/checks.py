@@ -27,7 +27,7 @@ from ..session import Session
 from .kits import Place, places
 from .makers import is_ours, made_by, maker_in, plain
 from .parameters import Models, built_session, sent_sessions, unresolved
-from .routes import below, dependants, parameters_of
+from .routes import below, dependants, host_parameters, parameters_of
 
 _OF_NO_KIT = frozenset({get_session, get_session_info, is_authenticated})
 
@@ -70,6 +70,7 @@ def check_routes(app: Starlette) -> None:
     Raises:
         ConfigurationError: one of them lets people in whom it seems to refuse, or takes a session from the client.
     """
+    in_hosts = frozenset(name for place in places(app) for name in host_parameters(place.app))
     for place in places(app):
         overridden = getattr(place.app, "dependency_overrides", ())
         models: Models = (Session, *_models_at(place))
@@ -78,7 +79,7 @@ def check_routes(app: Starlette) -> None:
             _check_parameters(where, endpoint, models)
             for dependency in below(endpoint, overridden):
                 _check_called(where, dependency.call)
-                _check_variables(where, dependency.call)
+                _check_variables(where, dependency.call, in_hosts)
                 _check_built(where, dependency.call, models)
                 _check_parameters(where, dependency, models)
             _check_answers(where, endpoint, overridden)
@@ -129,11 +130,11 @@ def _check_called(where: str, call: Any) -> None:
         )
 
 
-def _check_variables(where: str, call: Any) -> None:
+def _check_variables(where: str, call: Any, in_hosts: Container[str]) -> None:
     """Refuse ``Depends(require(owner("user_id")))`` where the path has no ``{user_id}``: it would refuse everybody."""
     call = plain(call)
     for leaf in call.requirement.leaves() if isinstance(call, Required | Asked) else ():
-        if leaf.variable and leaf.variable not in parameters_of(where):
+        if leaf.variable and leaf.variable not in parameters_of(where) and leaf.variable not in in_hosts:
             raise ConfigurationError(
                 f"{where}: {leaf} reads the path parameter {leaf.variable}, and this path has none: write it as "
                 f"{{{leaf.variable}}}, or name one that it has"

@@ -102,6 +102,13 @@ def parameters_of(path: str) -> frozenset[str]:
     return frozenset(name for name, _ in PARAM_REGEX.findall(path))
 
 
+def host_parameters(app: Starlette) -> Iterator[str]:
+    """The names of the parameters in the hosts of the application's ``Host`` routes: no path shows them."""
+    for _, context in contexts(app):
+        if isinstance(context.original_route, Host):
+            yield from context.original_route.param_convertors
+
+
 def path_segments(scope: Scope) -> Segments:
     """The path parameters of the route that was found, as text.
 

@@ -347,6 +347,18 @@ def test_a_route_without_the_parameter_fails_the_start(path: str, kit: SessionKi
         pass
 
 
+def test_a_parameter_of_the_host_is_one_that_the_route_has(kit: SessionKit[Session]) -> None:
+    app, of_user = FastAPI(), FastAPI()
+    of_user.get("/mine", dependencies=[Depends(require(owner("user_id")))])(lambda: "mine")
+    app.host("{user_id}.example.com", of_user)
+    kit.install(app)
+
+    with signed_in(client_of(app), kit, SEVEN) as client:
+        token = {"cookie": f"{kit.cookie_name}={client.cookies[kit.cookie_name]}"}
+        for host, expected in [("7.example.com", 200), ("8.example.com", 403)]:
+            assert client.get(f"https://{host}/mine", headers=token).status_code == expected
+
+
 def test_a_websocket_or_kits_dependency_without_the_parameter_fails_to_start(kit: SessionKit[Session]) -> None:
     app = FastAPI()
 
