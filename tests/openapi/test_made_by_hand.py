@@ -87,6 +87,7 @@ def test_scopes_of_what_is_around_count_as_fastapi_counts_them(kit: SessionKit[S
 
 
 def test_by_hand_a_schema_has_the_security_of_the_dependencies(app: FastAPI) -> None:
+    started(app)  # ``require_session`` is one object for all applications, and is named after the last that started
     schema = by_hand(app)
 
     assert {path: security_of(schema, path) for path in schema["paths"]} == {
