@@ -39,6 +39,8 @@ class LoadedSession(MarkedSession[M]):
     __slots__ = ()
 
     asked: bool
+    failed: bool
+    failed_ahead: bool
     loaded: Loaded | None
     before: Any
 
