@@ -1,4 +1,4 @@
-"""`RouterGuard.decide` and the constructors of guard and rule: which rule decides, and what it says."""
+"""``RouterGuard.decide``: which rule decides, and what it says."""
 
 import itertools
 from datetime import timedelta

@@ -10,17 +10,9 @@ from fastapi_sessionkit import (
     Decision,
     RouterGuard,
     Rule,
-    Session,
     permission,
     role,
 )
-
-pytestmark = pytest.mark.anyio
-
-NOBODY = None
-ANYBODY = Session(user_id="u-17")
-ADMIN = Session(user_id="u-1", role="admin")
-EDITOR = Session(user_id="u-2", roles=("editor", "writer"), permissions=("reports:read", "reports:write"))
 
 
 @pytest.mark.parametrize(
