@@ -120,19 +120,35 @@ def test_a_page_that_uses_it_is_503_in_an_outage_and_not_a_visitors(template: st
     assert answer.headers["vary"] == "Cookie"
 
 
-@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {}], ids=["cross-origin", "ambiguous path"])
-def test_a_page_that_says_what_was_refused_has_the_session(headers: dict[str, str]) -> None:
+def site_with_error_pages() -> Site:
     site = Site()
-    pages = Environment(loader=DictLoader({"error": "No, {{ session.user_id }}"}), autoescape=True)
+    pages = Environment(loader=DictLoader({"error": "No, {{ session.user_id or 'visitor' }}"}), autoescape=True)
     templates = Jinja2Templates(env=pages, context_processors=[context_processor(site.kit)])
 
     @site.app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Any:
         return templates.TemplateResponse(request, "error", status_code=error.status_code)
 
-    answer = site.client().post("/open" if headers else "/a%0Ab", headers=headers)
+    return site
+
+
+@pytest.mark.parametrize("others", [{}, {"X-Others": "x" * 20_000}], ids=["short", "long"])
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {}], ids=["cross-origin", "ambiguous path"])
+def test_a_page_that_says_what_was_refused_has_the_session(headers: dict[str, str], others: dict[str, str]) -> None:
+    client = site_with_error_pages().client()
+    answer = client.post("/open" if headers else "/a%0Ab", headers={**headers, **others})
 
     assert (answer.status_code, answer.text) == (403 if headers else 400, "No, ada")
+
+
+def test_attack_a_long_header_is_not_read_for_the_page_that_says_so() -> None:
+    site = site_with_error_pages()
+    client = site.client()
+    client.cookies.set("long", "x" * 20_000)
+    answer = client.get("/", headers=BROWSER)
+
+    assert (answer.status_code, answer.text) == (431, "No, visitor")
+    assert site.store.calls == []
 
 
 def test_a_middleware_that_asks_afterwards_marks_the_response() -> None:

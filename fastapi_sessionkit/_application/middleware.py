@@ -145,7 +145,9 @@ class SessionMiddleware:
             if self.preload and any(pattern.matches(route_path(scope)) for pattern in self.preload):
                 await own.settle()
         except HTTPException as refusal:
-            if self.services.use.in_pages and bytes_of_headers <= self._header_limit:
+            if refusal.status_code == 431:
+                own.ignore_tokens()
+            elif self.services.use.in_pages:
                 await _load_for_page(own, scope)
             await self._refuse(refusal, scope, receive, send)
         else:

@@ -99,6 +99,10 @@ class LoadedSession(MarkedSession[M]):
             if self._session is None or self._waiting is not None or self.late is not None:
                 self._end_loading()
 
+    def ignore_tokens(self) -> None:
+        """Nobody is signed in, whatever the request brings: it is too long to be read, also by what answers that."""
+        self._tokens, self._settled = (b"",), True
+
     async def load_ahead(self) -> None:
         """Load it for code that can't wait. Until some asks for it the response does not depend on it, and may do without it."""
         if self._settled or self.failed:

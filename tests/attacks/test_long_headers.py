@@ -152,6 +152,26 @@ def test_the_application_s_handler_of_http_exceptions_sees_it() -> None:
     assert (answer.status_code, answer.text) == (431, "clear your cookies")
 
 
+@pytest.mark.parametrize("asks_second", [False, True])
+def test_attack_a_handler_that_asks_who_is_there_reads_no_long_header(asks_second: bool) -> None:
+    """Of two kits neither reads it, whichever refused: the request is nobody's, and the answer stays a 431."""
+    app, kits = FastAPI(), [new_kit(model=Session, name=name) for name in ("first", "second")]
+    for kit in kits:
+        kit.install(app)
+    asked = kits[asks_second]
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> PlainTextResponse:
+        session = await asked.get_session(request)
+        return PlainTextResponse("nobody" if session is None else session.user_id, error.status_code)
+
+    client = signed_in(client_of(app), asked, Session(user_id="ada"))
+    client.cookies.set("long", "x" * LIMIT)
+    answer = client.get("/page")
+
+    assert (answer.status_code, answer.text) == (431, "nobody")
+
+
 def test_it_comes_before_the_guard_and_the_origin_check() -> None:
     app, kit = FastAPI(), new_kit(model=Session)
     kit.install(app, guard=RouterGuard(global_protect=True))
