@@ -182,6 +182,19 @@ def test_where_the_user_changed_the_old_id_has_no_grace(grace: float) -> None:
     assert session_of(holding(client_of(client.app), old), kit) is None
 
 
+@pytest.mark.parametrize("grace", [0, 10], ids=["no grace", "grace"])
+@pytest.mark.anyio
+async def test_where_the_user_was_changed_from_outside_the_old_id_has_no_grace(grace: float) -> None:
+    kit = kit_of(grace)
+    client = fast_client(kit)
+    old = client.cookies[COOKIE]
+    await kit.sessions.update_user("ada", user_id="bob")
+    client.get("/")  # this one moves it
+
+    assert session_of(client, kit) == BOB
+    assert session_of(holding(client_of(client.app), old), kit) is None
+
+
 @pytest.mark.parametrize("switch", ["/become-bob", "/become-bob-by-a-function"])
 def test_attack_a_thief_who_moved_the_session_does_not_become_bob(switch: str) -> None:
     """Somebody becomes bob under ada's old id: that is a sign-in, and ends the id that the thief moved to."""
