@@ -8,10 +8,10 @@ import pytest
 from fastapi import Depends, FastAPI, Request, WebSocket
 from starlette.routing import Host
 
-from fastapi_sessionkit import Session, clear_session, custom, regenerate_session, update_session
+from fastapi_sessionkit import Session, SessionRecord, clear_session, custom, regenerate_session, update_session
 from tests.gate.support import token_of
-from tests.support import client_of
-from tests.watching.support import ADA, Site, is_end, revoke, site
+from tests.support import RecordingStore, client_of
+from tests.watching.support import ADA, Site, is_end, revoke, site, store_of
 
 pytestmark = pytest.mark.anyio
 
@@ -82,6 +82,49 @@ async def test_attack_a_session_ends_while_the_application_is_first_asked() -> N
         await revoke(here)
 
         assert is_end(await connection.ends())
+
+
+class HeldStore(RecordingStore):
+    """Its answers about records can be held back on the way to one event loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.get_running_loop()
+        self.is_held, self.release = asyncio.Event(), asyncio.Event()
+        self.release.set()
+
+    async def get(self, key: str) -> SessionRecord | None:
+        record = await super().get(key)
+        if record is not None and record.successor is None and asyncio.get_running_loop() is self.loop:
+            self.is_held.set()
+            await self.release.wait()
+        return record
+
+
+async def test_attack_a_session_ends_between_its_move_and_the_feed_of_its_new_id() -> None:
+    store = HeldStore()
+    async with site(every=600, rotation_grace=600, backend=store) as here:
+        call = add_moves(here)
+        cookie = token_of(here.kit, ADA)
+        connection = await here.open("/socket", cookie=cookie)
+        await asyncio.sleep(0.1)
+        store.is_held.clear()
+        store.release.clear()
+        new = await call("/rotate", cookie.decode())
+        await store.is_held.wait()
+        await call("/out", new)
+        store.release.set()
+
+        assert is_end(await connection.ends())
+
+
+async def test_a_connection_costs_one_look_as_it_begins() -> None:
+    async with site(every=600) as here:
+        await here.open("/socket")
+        await asyncio.sleep(0.2)
+
+        # One for the handshake, one to look.
+        assert store_of(here).calls.count("get") == 2
 
 
 async def test_attack_an_answer_about_one_host_is_not_taken_for_another() -> None:
