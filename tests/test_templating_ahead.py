@@ -183,6 +183,23 @@ def test_a_router_guard_decides_on_what_the_store_says_then(clock: Clock) -> Non
     assert site.client().get("/slow").status_code == 401
 
 
+@pytest.mark.parametrize("seconds", [1, 60, -60])
+def test_an_endpoint_that_asks_late_is_told_what_the_store_says_then(seconds: float, clock: Clock) -> None:
+    site = Site(clock=clock)
+
+    @site.app.get("/slow")
+    async def slow(request: Request) -> str:
+        clock.advance(seconds)
+        await site.kit.sessions.revoke_user("ada")
+        session = await site.kit.get_session(request)
+        return "nobody" if session is None else session.user_id
+
+    answer = site.client().get("/slow")
+
+    assert answer.json() == ("ada" if seconds == 1 else "nobody")
+    assert answer.headers["vary"] == "Cookie"
+
+
 def test_a_kit_without_templates_reads_nothing_ahead() -> None:
     store = RecordingStore()
     kit = app_kit(backend=store)

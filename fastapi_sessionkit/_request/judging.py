@@ -25,6 +25,10 @@ class JudgedSession(LoadedSession[M]):
         """Find out who is signed in to decide about it: as ``settle`` does, but once more where that was long ago."""
         return self.judge_again() if self._settled else self.settle()
 
+    async def _ask_first(self) -> None:
+        await super()._ask_first()
+        await self.judge_again()
+
     def _is_stale(self) -> bool:
         """Whether a decision would stand on what was read more than five seconds ago."""
         return self.loaded is not None and not 0 <= self.services.lifetimes.clock() - self._read_at <= _PATIENCE

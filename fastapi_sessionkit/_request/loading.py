@@ -61,11 +61,11 @@ class LoadedSession(MarkedSession[M]):
         Raises:
             StoreUnavailable: the store can't say.
         """
-        self.asked = True
         if self._settled:
-            if self.late is not None:  # it was loaded ahead, and nobody had asked until now
-                self._mark_late()
+            if not self.asked:
+                await self._ask_first()
             return
+        self.asked = True
         if self._loading:
             await self._settle_after_others()
             return
@@ -111,6 +111,15 @@ class LoadedSession(MarkedSession[M]):
         with suppress(StoreUnavailable):
             await self.settle()
         self.asked, self.failed, self.failed_ahead = was_asked, False, self.failed
+
+    def note_read(self) -> None:
+        """The response depends on the session."""
+        self.asked = True
+        self._mark_late()
+
+    async def _ask_first(self) -> None:
+        """It was loaded ahead, and somebody asks now."""
+        self.note_read()
 
     async def _take_from_old(self, old: OldSessions) -> None:
         """Begin a session with what another library's cookie stands for; whoever has the kit's own cookie has moved already."""
@@ -223,8 +232,7 @@ class LoadedSession(MarkedSession[M]):
 
     def _require_settled(self, caller: str) -> None:
         if self._settled:
-            self.asked = True
-            self._mark_late()
+            self.note_read()
             return
         if self.failed_ahead:
             self.asked = self.failed = True

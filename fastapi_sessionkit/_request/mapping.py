@@ -136,8 +136,7 @@ class MappedSession(VisitorSession[RequestData]):
             raise ConfigurationError(SECOND.format(f"what has made a {type(other).__name__}"))
         data: dict[str, Any] = {}
         if self.has_token:
-            await self.settle()  # a signed cookie: nothing is waited for
-            self.asked = False
+            await self.load_ahead()  # a signed cookie: nothing is waited for
             data = {} if self.session is None else self.session.data
         self._before = json.dumps(data)
         self._mapping = scope[KEY] = RequestMapping(self, json.loads(self._before))
@@ -146,11 +145,6 @@ class MappedSession(VisitorSession[RequestData]):
     def is_pending(self) -> bool:
         """Whether somebody has read it, and may so have changed it, at any depth."""
         return self._mapping.accessed
-
-    def note_read(self) -> None:
-        """The response depends on the session."""
-        self.asked = True
-        self._mark_late()
 
     def require_open(self) -> None:
         """``SessionKitError`` where nothing is saved any more."""
