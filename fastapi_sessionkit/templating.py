@@ -66,7 +66,7 @@ class _Page:
         """The session, or what raises as soon as the page uses it."""
         try:
             own = self._own("session")
-            if own.failed_ahead and not own.failed:
+            if own.ahead and not own.is_settled and not own.failed:
                 return StrictUndefined(exc=lambda _: _outage(own))  # type: ignore[arg-type]
             return own.loaded_session("session")
         except StoreUnavailable:

@@ -9,7 +9,7 @@ from fastapi.templating import Jinja2Templates
 from fastapi.testclient import TestClient
 from jinja2 import DictLoader, Environment
 
-from fastapi_sessionkit import RouterGuard, Rule, SessionKit, StoreUnavailable
+from fastapi_sessionkit import RouterGuard, Rule, SessionKit, StoreUnavailable, session_of, update_session
 from fastapi_sessionkit.templating import context_processor
 from fastapi_sessionkit.testing import signed_in
 from tests.support import AppSession, Clock, RecordingStore, app_kit, client_of
@@ -198,6 +198,42 @@ def test_an_endpoint_that_asks_late_is_told_what_the_store_says_then(seconds: fl
 
     assert answer.json() == ("ada" if seconds == 1 else "nobody")
     assert answer.headers["vary"] == "Cookie"
+
+
+def test_a_change_does_not_keep_from_asking_anew(clock: Clock) -> None:
+    site = Site(clock=clock)
+
+    @site.app.post("/slow")
+    async def slow(request: Request) -> str:
+        clock.advance(60)
+        update_session(request, note="late")
+        await site.kit.sessions.revoke_user("ada")
+        session = await site.kit.get_session(request)
+        return "nobody" if session is None else session.user_id
+
+    assert site.client().post("/slow").json() == "nobody"
+
+
+@pytest.mark.parametrize(("path", "status"), [("/password", 200), ("/mint", 401)])
+def test_a_token_is_as_fresh_as_without_pages(path: str, status: int, clock: Clock) -> None:
+    """It is fresh where the endpoint asks for no session but a password, whatever was loaded ahead."""
+    site = Site(clock=clock, bearer=True)
+
+    @site.app.post("/password")
+    async def password(request: Request) -> str:
+        return await site.kit.issue_token(request, ADA)
+
+    @site.app.post("/mint")
+    async def mint(request: Request) -> str:
+        assert session_of(request) == ADA
+        return await site.kit.issue_token(request, ADA)
+
+    site.app.get("/danger", dependencies=[Depends(site.kit.require_fresh(60))])(lambda: None)
+    client = site.client()
+    clock.advance(61)
+    token = {"Authorization": f"Bearer {client.post(path).json()}"}
+
+    assert client_of(site.app).get("/danger", headers=token).status_code == status
 
 
 def test_a_kit_without_templates_reads_nothing_ahead() -> None:

@@ -40,7 +40,7 @@ class LoadedSession(MarkedSession[M]):
 
     asked: bool
     failed: bool
-    failed_ahead: bool
+    ahead: bool
     loaded: Loaded | None
     before: Any
 
@@ -62,7 +62,7 @@ class LoadedSession(MarkedSession[M]):
             StoreUnavailable: the store can't say.
         """
         if self._settled:
-            if not self.asked:
+            if self.ahead:
                 await self._ask_first()
             return
         self.asked = True
@@ -101,7 +101,7 @@ class LoadedSession(MarkedSession[M]):
 
     def ignore_tokens(self) -> None:
         """Nobody is signed in, whatever the request brings: it is too long to be read, also by what answers that."""
-        self._tokens, self._settled = (b"",), True
+        self._tokens, self._settled, self.ahead = (b"",), True, True
 
     async def load_ahead(self) -> None:
         """Load it for code that can't wait. Until some asks for it the response does not depend on it, and may do without it."""
@@ -110,11 +110,11 @@ class LoadedSession(MarkedSession[M]):
         was_asked = self.asked
         with suppress(StoreUnavailable):
             await self.settle()
-        self.asked, self.failed, self.failed_ahead = was_asked, False, self.failed
+        self.asked, self.failed, self.ahead = was_asked, False, True
 
     def note_read(self) -> None:
         """The response depends on the session."""
-        self.asked = True
+        self.asked, self.ahead = True, False
         self._mark_late()
 
     async def _ask_first(self) -> None:
@@ -234,7 +234,7 @@ class LoadedSession(MarkedSession[M]):
         if self._settled:
             self.note_read()
             return
-        if self.failed_ahead:
+        if self.ahead:
             self.asked = self.failed = True
         if self.failed:
             raise StoreUnavailable

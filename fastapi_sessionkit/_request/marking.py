@@ -38,7 +38,7 @@ class MarkedSession(Subject, Generic[M]):
         asked: whether the response depends on the session.
         closed: whether the response has started or the request has failed, so that nothing is saved any more.
         failed: whether the store could not say who is signed in, when it was asked last.
-        failed_ahead: whether it could not when nobody had asked for the session yet, so that nobody was told.
+        ahead: whether it was loaded, or could not be, before anybody asked, and nobody has read it since.
         replaced: whether the commit failed and another response went out.
         judges: what has let this request in and where, so that it can be asked once more.
         late: what marks the response where it began before the session was asked for, and its first message.
@@ -73,7 +73,7 @@ class MarkedSession(Subject, Generic[M]):
     segments: Segments = NO_SEGMENTS
     replaced: bool = False
     failed: bool = False
-    failed_ahead: bool = False
+    ahead: bool = False
     late: tuple[Callable[[Any, Message], None], Message] | None = None
     guard: Any = None
     issued: bytes | None = None

@@ -105,7 +105,7 @@ class RequestSession(JudgedSession[M]):
     def _as_proved(self, record: SessionRecord) -> SessionRecord:
         """A token that somebody gets for the session that they have here says when they proved who they are for that one."""
         age = self.age
-        if age is None or self.session is None or user_id_of(self.session) != record.user_id:
+        if self.ahead or age is None or self.session is None or user_id_of(self.session) != record.user_id:
             return record
         is_known = -CLOCK_SKEW <= age < math.inf
         return replace(record, authenticated_at=min(record.created_at, record.created_at - age) if is_known else 0.0)

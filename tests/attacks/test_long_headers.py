@@ -170,6 +170,7 @@ def test_attack_a_handler_that_asks_who_is_there_reads_no_long_header(asks_secon
     answer = client.get("/page")
 
     assert (answer.status_code, answer.text) == (431, "nobody")
+    assert answer.headers["vary"] == "Cookie"
 
 
 def test_it_comes_before_the_guard_and_the_origin_check() -> None:
